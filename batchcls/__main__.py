@@ -1,0 +1,14 @@
+"""``python -m batchcls`` and the ``batchcls`` command."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line."""
+    from batchcls.cli import main as cli_main
+
+    cli_main()
+
+
+if __name__ == "__main__":
+    main()

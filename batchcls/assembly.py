@@ -1,0 +1,79 @@
+"""Settings → the parts that the pipeline is handed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from batchcls.decode import Decoder
+from batchcls.engines.local import LocalEngine
+from batchcls.framing import Framing
+from batchcls.imageformats import image_suffixes
+from batchcls.plugins import DEFAULT_FEATURIZER, registry
+from batchcls.scan import ScanRules
+from batchcls.training import Parts
+
+if TYPE_CHECKING:
+    from batchcls.interfaces import ReportWriter
+    from batchcls.model import Model
+    from batchcls.settings import Settings
+
+STDOUT = "-"
+
+
+def scan_rules(settings: Settings, *, skip: str | None = None) -> ScanRules:
+    """Give the rules of the scan; ``skip`` is a file that is never taken, the report."""
+    never = set()
+    if skip is not None and skip != STDOUT:
+        folder, name = os.path.split(os.path.abspath(skip))
+        never.add(os.path.join(os.path.realpath(folder), name))
+    scan = settings.scan
+    return ScanRules(
+        suffixes=image_suffixes(settings.decode.pillow_plugins),
+        all_files=scan.all_files,
+        include=tuple(scan.include),
+        exclude=tuple(scan.exclude),
+        hidden=scan.hidden,
+        follow_links=scan.follow_links,
+        skip=frozenset(never),
+    )
+
+
+def decoder(settings: Settings) -> Decoder:
+    """Give the decoder."""
+    return Decoder(settings.decode.max_pixels)
+
+
+def engine(settings: Settings) -> LocalEngine:
+    """Give the engine."""
+    return LocalEngine(settings.run.jobs)
+
+
+def training_parts(settings: Settings) -> Parts:
+    """Give what a model is made of. PluginError where a name is not known."""
+    name = settings.train.featurizer
+    featurizer = DEFAULT_FEATURIZER if name == "auto" else name
+    framing = settings.train.framing
+    return Parts(
+        decoder=decoder(settings),
+        featurizer=registry().featurizer(featurizer).create(),
+        classifier_class=registry().classifier(settings.train.classifier),
+        framing=None if framing == "auto" else Framing(framing),
+        engine=engine(settings),
+    )
+
+
+def report(settings: Settings, model: Model) -> ReportWriter:
+    """Begin the report; the ending of its name tells the format."""
+    output = settings.run.output
+    suffix = ".csv" if not _has_known_ending(output) else os.path.splitext(output)[1].lower()
+    return (
+        registry()
+        .report_format(suffix)
+        .open(output, model.classes, top=settings.report.top, scores=settings.report.scores)
+    )
+
+
+def _has_known_ending(output: str) -> bool:
+    """Tell a file name from ``-`` and from devices, which have no ending: they get CSV."""
+    return os.path.splitext(output)[1] != ""

@@ -1,0 +1,60 @@
+"""The ready model ``imagenet``: the head that the embedded network was trained with.
+
+Its labels are the 1,000 ImageNet classes; it labels a folder with no training at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from batchcls.builtin.efficientnet_lite0 import NAME, EfficientNetLite0
+from batchcls.builtin.logistic import LogisticRegression
+from batchcls.framing import Framing
+from batchcls.modelfile import ClassifierEntry, FeaturizerEntry, Manifest
+
+if TYPE_CHECKING:
+    from batchcls.model import Model
+
+
+class ImageNet:
+    """Provider of the ready model."""
+
+    name = "imagenet"
+    description = "The 1,000 classes of ImageNet, by the network's own head; no training needed"
+
+    def load(self) -> Model:
+        """Put the embedded network and its head together."""
+        from batchcls import __version__
+        from batchcls.model import Model
+
+        data = files("batchcls.builtin").joinpath("data")
+        head = data.joinpath("imagenet-head.npz").read_bytes()
+        labels = data.joinpath("imagenet-labels.txt").read_text(encoding="utf-8").splitlines()
+        featurizer = EfficientNetLite0().create()
+        with np.load(io.BytesIO(head), allow_pickle=False) as arrays:
+            classifier = LogisticRegression.from_arrays(
+                {name: arrays[name].astype(np.float32) for name in ("weights", "bias")},
+                featurizer.dimension,
+                len(labels),
+            )
+        manifest = Manifest(
+            batchcls=__version__,
+            created="",
+            classes=labels,
+            featurizer=FeaturizerEntry(
+                name=NAME,
+                digest=featurizer.digest,
+                framing=Framing.CROP.value,
+                input_size=featurizer.input_size,
+                dimension=featurizer.dimension,
+            ),
+            classifier=ClassifierEntry(name=LogisticRegression.name),
+            training={"note": "the ImageNet head of EfficientNet-Lite0"},
+        )
+        digest = hashlib.sha256(featurizer.digest.encode() + head).hexdigest()
+        return Model(manifest, featurizer, classifier, digest)

@@ -1,0 +1,107 @@
+"""Multinomial logistic regression on standardised features.
+
+scikit-learn fits it; what was learnt are two arrays, so that classifying needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MAX_ITERATIONS = 1000
+# Rows that go into one matrix product. Always as many: BLAS picks its kernel, and so the last
+# bit of a sum, by the shape, and a score must not depend on what else is in the batch.
+_BLOCK = 16
+
+
+class LogisticRegression:
+    """Probabilities are softmax(features @ weights + bias).
+
+    ``weights`` is float32 ``[D, C]``, ``bias`` float32 ``[C]``; the standardisation is folded in.
+    ``C`` is the inverse strength of the L2 penalty, as in scikit-learn: the loss is
+    ``C * sum(cross-entropy) + |weights|^2 / 2`` over the standardised features.
+    """
+
+    name: ClassVar[str] = "logistic"
+
+    def __init__(self, C: float = 1e-2) -> None:  # noqa: N803 - scikit-learn's name
+        self.C = C
+        self.weights: NDArray[np.float32] = np.zeros((0, 0), np.float32)
+        self.bias: NDArray[np.float32] = np.zeros(0, np.float32)
+
+    @classmethod
+    def candidates(cls) -> Sequence[Mapping[str, float]]:
+        """List the strengths that cross-validation chooses among, the strongest first."""
+        return [{"C": 10.0**power} for power in range(-5, 2)]
+
+    def fit(
+        self, features: NDArray[np.float32], targets: NDArray[np.intp], class_count: int
+    ) -> None:
+        """Learn from ``features`` ``[N, D]`` and ``targets`` ``[N]``; every class must occur."""
+        from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+
+        mean = features.mean(axis=0, dtype=np.float64)
+        scale = features.std(axis=0, dtype=np.float64)
+        scale[scale == 0.0] = 1.0  # a feature that never varies says nothing either way
+        standardised = (features - mean) / scale
+        basis: NDArray[np.float64] | None = None
+        if len(features) < features.shape[1]:
+            # With an L2 penalty the weights lie in the span of the images (representer theorem),
+            # so N coordinates in an orthonormal basis of it give the same fit as D features.
+            basis, triangle = np.linalg.qr(standardised.T)
+            standardised = triangle.T
+        model = SklearnLogisticRegression(C=self.C, max_iter=_MAX_ITERATIONS)
+        model.fit(standardised, targets)
+        coefficients, intercept = model.coef_.T, model.intercept_
+        if basis is not None:
+            coefficients = basis @ coefficients
+        if class_count == 2:
+            # scikit-learn keeps one column: the log-odds of the second class against the first.
+            coefficients = np.hstack([-coefficients / 2, coefficients / 2])
+            intercept = np.concatenate([-intercept / 2, intercept / 2])
+        weights = coefficients / scale[:, np.newaxis]
+        self.bias = (intercept - mean @ weights).astype(np.float32)
+        self.weights = weights.astype(np.float32)
+
+    def predict_proba(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Give the probabilities, float64 ``[N, C]``."""
+        logits = np.empty((len(features), len(self.bias)), dtype=np.float64)
+        block = np.zeros((_BLOCK, features.shape[1]), dtype=np.float32)
+        for start in range(0, len(features), _BLOCK):
+            rows = features[start : start + _BLOCK]
+            block[: len(rows)] = rows
+            logits[start : start + _BLOCK] = (block @ self.weights + self.bias)[: len(rows)]
+        logits -= logits.max(axis=1, keepdims=True)
+        np.exp(logits, out=logits)
+        logits /= logits.sum(axis=1, keepdims=True)
+        return logits
+
+    def to_arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Give the two arrays."""
+        return {"weights": self.weights, "bias": self.bias}
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, NDArray[Any]], dimension: int, class_count: int
+    ) -> LogisticRegression:
+        """Take the two arrays back; ValueError if they are not what ``to_arrays`` gives."""
+        if set(arrays) != {"weights", "bias"}:
+            raise ValueError(f"expected the arrays weights and bias, found {sorted(arrays)}")
+        expected = {"weights": (dimension, class_count), "bias": (class_count,)}
+        for name, shape in expected.items():
+            array = arrays[name]
+            if array.dtype != np.float32 or array.shape != shape:
+                raise ValueError(
+                    f"{name} is {array.dtype} {list(array.shape)}, not float32 {list(shape)}"
+                )
+            if not math.isfinite(float(np.abs(array).max(initial=0.0))):
+                raise ValueError(f"{name} holds values that are not finite")
+        model = cls()
+        model.weights, model.bias = arrays["weights"], arrays["bias"]
+        return model

@@ -1,0 +1,268 @@
+"""The command line: options in, one call, exit status out. No logic stands here.
+
+The heavy parts are imported inside the commands, so that ``--help`` is instant.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from batchcls import __version__
+from batchcls.errors import BatchclsError, ExitStatus
+
+if TYPE_CHECKING:
+    from msgspec import Struct
+
+    from batchcls.settings import Settings
+
+
+class _Group(TyperGroup):
+    """Turns every expected failure into a message and an exit status, here and nowhere else."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as in the base class
+        try:
+            return super().invoke(ctx)
+        except BatchclsError as error:
+            print(f"batchcls: error: {error.message}", file=sys.stderr)
+            if error.hint:
+                print(error.hint, file=sys.stderr)
+            raise typer.Exit(error.exit_status) from None
+        except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(ExitStatus.FAILED) from None
+
+
+app = typer.Typer(
+    name="batchcls",
+    cls=_Group,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Teach a classifier with a few labelled images, then classify whole folders.",
+)
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="A model file, or a ready model such as imagenet."),
+]
+ConfigOption = Annotated[
+    str | None,
+    typer.Option("--config", help="Configuration file, by default config.toml if there is one."),
+]
+ImagesOption = Annotated[
+    str | None,
+    typer.Option("--images", help="Folder of the paths in TAGS; by default the folder of TAGS."),
+]
+JobsOption = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=0, help="Threads; 0 is one for each core.")
+]
+TopOption = Annotated[
+    int | None, typer.Option("--top", min=1, help="How many labels to give for each image.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but problems.")]
+IncludeOption = Annotated[
+    list[str] | None,
+    typer.Option("--include", metavar="GLOB", help="Take only what matches; may be repeated."),
+]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="GLOB", help="Leave out what matches; may be repeated."),
+]
+HiddenOption = Annotated[
+    bool | None, typer.Option("--hidden/--no-hidden", help="Take hidden files and folders, too.")
+]
+FollowOption = Annotated[
+    bool | None,
+    typer.Option("--follow-links/--no-follow-links", help="Go down into linked folders."),
+]
+AllFilesOption = Annotated[
+    bool | None,
+    typer.Option("--all-files/--no-all-files", help="Take every file, whatever its extension."),
+]
+TAGS_HELP = "Tags (path, tab, label; or CSV with a header), or a folder with a folder per class."
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"batchcls {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    images: Annotated[
+        list[str] | None, typer.Argument(help="Folders or image files.", show_default=False)
+    ] = None,
+    model: ModelOption = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="The report; - is standard output. [report.csv]"),
+    ] = None,
+    top: TopOption = None,
+    scores: Annotated[
+        bool | None, typer.Option("--scores/--no-scores", help="A column for every class.")
+    ] = None,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
+    hidden: HiddenOption = None,
+    follow_links: FollowOption = None,
+    all_files: AllFilesOption = None,
+    jobs: JobsOption = None,
+    config: ConfigOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Classify folders of images and write a report, a row for every image."""
+    settings = _settings(config)
+    _override(settings.run, images=images or None, output=output, jobs=jobs)
+    _override(settings.report, top=top, scores=scores)
+    _override(
+        settings.scan,
+        include=include or None,
+        exclude=exclude or None,
+        hidden=hidden,
+        follow_links=follow_links,
+        all_files=all_files,
+    )
+    from batchcls.commands.run import run_command
+    from batchcls.terminal import Terminal
+
+    terminal = Terminal(quiet=quiet, results_to_stderr=settings.run.output == "-")
+    raise typer.Exit(run_command(settings, model, terminal))
+
+
+@app.command()
+def train(
+    tags: Annotated[str | None, typer.Argument(help=TAGS_HELP, show_default=False)] = None,
+    images: ImagesOption = None,
+    featurizer: Annotated[
+        str | None, typer.Option("--featurizer", "-f", help="The network to use. [auto]")
+    ] = None,
+    classifier: Annotated[
+        str | None, typer.Option("--classifier", "-c", help="The classifier. [logistic]")
+    ] = None,
+    framing: Annotated[
+        str | None,
+        typer.Option("--framing", help="auto, crop, square, stretch or pad. [auto]"),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="The model file. [model.batchcls]")
+    ] = None,
+    jobs: JobsOption = None,
+    config: ConfigOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Teach a classifier from labelled images and write a model file."""
+    settings = _settings(config)
+    if tags is not None:
+        settings.train.images = None  # that of the configuration belongs to its own tags
+    _override(
+        settings.train,
+        tags=tags,
+        images=images,
+        featurizer=featurizer,
+        classifier=classifier,
+        framing=framing,
+    )
+    _override(settings.run, jobs=jobs)
+    from batchcls.commands.train import train_command
+    from batchcls.terminal import Terminal
+
+    target = output or settings.run.model or "model.batchcls"
+    train_command(settings, target, Terminal(quiet=quiet))
+
+
+@app.command()
+def evaluate(
+    tags: Annotated[str, typer.Argument(help=TAGS_HELP)],
+    images: ImagesOption = None,
+    model: ModelOption = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="Top-k accuracy up to this k.")] = 5,
+    as_json: JsonOption = False,
+    jobs: JobsOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Say how good a model is on labelled images that it has not seen."""
+    settings = _settings(config)
+    _override(settings.run, jobs=jobs)
+    from batchcls.commands.evaluate import evaluate_command
+    from batchcls.terminal import Terminal
+
+    terminal = Terminal(results_to_stderr=as_json)
+    evaluate_command(settings, model, tags, images, top, terminal, as_json=as_json)
+
+
+@app.command()
+def predict(
+    images: Annotated[list[str], typer.Argument(help="Image files.", metavar="IMAGE...")],
+    model: ModelOption = None,
+    top: TopOption = None,
+    as_json: JsonOption = False,
+    jobs: JobsOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Classify a few images: path, label and score, a line for each."""
+    settings = _settings(config)
+    _override(settings.run, jobs=jobs)
+    _override(settings.report, top=top)
+    from batchcls.commands.predict import predict_command
+    from batchcls.terminal import Terminal
+
+    terminal = Terminal(results_to_stderr=True)
+    raise typer.Exit(predict_command(settings, model, images, terminal, as_json=as_json))
+
+
+@app.command()
+def init(
+    folder: Annotated[str, typer.Argument(help="Where to write config.toml.")] = ".",
+    images: Annotated[
+        list[str] | None, typer.Option("--images", help="A folder to classify; may be repeated.")
+    ] = None,
+    tags: Annotated[str | None, typer.Option("--tags", help="The tags to learn from.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="The model file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace one that is there.")] = False,
+) -> None:
+    """Write a config.toml with every setting and what it means."""
+    from batchcls.commands.init import init_command
+
+    print(init_command(folder, images or [], tags, model, force=force))
+
+
+def _settings(config: str | None) -> Settings:
+    from batchcls.settings import load_settings
+
+    return load_settings(config, os.environ)
+
+
+def _override(section: Struct, **options: Any) -> None:  # noqa: ANN401 - as many types as options
+    """Let the options that were given win over the configuration, checked as strictly."""
+    from batchcls.settings import override
+
+    override(section, {key: value for key, value in options.items() if value is not None})
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks is escaped; it must not end the run.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    # Pillow's remarks on odd metadata of this image or that are noise in a job's mail.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    app()

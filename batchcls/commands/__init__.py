@@ -1,0 +1,1 @@
+"""What each command does, given the settings. One module for each."""

@@ -1,0 +1,41 @@
+"""Which model a command uses when it is not told, and why."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from batchcls.errors import ConfigError
+from batchcls.model import Model
+from batchcls.text import shown
+
+if TYPE_CHECKING:
+    from batchcls.settings import Settings
+    from batchcls.terminal import Terminal
+
+READY_MODEL = "imagenet"
+
+
+def chosen_model(settings: Settings, option: str | None, terminal: Terminal) -> Model:
+    """Load the model that ``option`` names, or the configured one, or the ready one.
+
+    A configured model file that is not there yet is trained first, where tags are configured.
+    """
+    if option is not None:
+        return Model.load(option)
+    configured, tags = settings.run.model, settings.train.tags
+    if configured is None:
+        if tags is not None:
+            raise ConfigError(
+                "run -> model: not set, although train -> tags is",
+                hint="Set it to the file that the trained model is to be kept in.",
+            )
+        terminal.say(f"No model is named, so the ready model {READY_MODEL} is used.")
+        return Model.load(READY_MODEL)
+    if tags is not None and not os.path.exists(configured):
+        from batchcls.commands.train import train_command
+
+        terminal.say(f"There is no {shown(configured)} yet: training it from {shown(tags)}.")
+        train_command(settings, configured, terminal)
+        terminal.result("")
+    return Model.load(configured)

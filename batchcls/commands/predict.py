@@ -1,0 +1,70 @@
+"""``batchcls predict``: a line for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from batchcls.commands.choose import chosen_model
+from batchcls.errors import ExitStatus
+from batchcls.imageformats import register_plugins
+from batchcls.records import Prediction
+from batchcls.terminal import print_json
+from batchcls.text import shown
+
+if TYPE_CHECKING:
+    from batchcls.settings import Settings
+    from batchcls.terminal import Terminal
+
+
+def predict_command(
+    settings: Settings,
+    model_option: str | None,
+    images: Sequence[str],
+    terminal: Terminal,
+    *,
+    as_json: bool,
+) -> ExitStatus:
+    """Classify ``images`` and print label and score of each."""
+    register_plugins(tuple(settings.decode.pillow_plugins))
+    model = chosen_model(settings, model_option, terminal)
+    predictions = model.predict_iter(
+        images, jobs=settings.run.jobs, max_pixels=settings.decode.max_pixels
+    )
+    top = settings.report.top
+    objects = []
+    failed = False
+    for prediction in predictions:
+        failed = failed or prediction.error is not None
+        if as_json:
+            objects.append(_object(prediction, model.classes, top))
+        else:
+            print(_line(prediction, model.classes, top), flush=True)
+    if as_json:
+        print_json(objects)
+    return ExitStatus.UNREADABLE if failed else ExitStatus.OK
+
+
+def _line(prediction: Prediction, classes: Sequence[str], top: int) -> str:
+    cells = [shown(prediction.path)]
+    if prediction.scores is None:
+        return "  ".join([*cells, "error", shown(prediction.error or "")])
+    for index in prediction.ranking(top):
+        cells += [shown(classes[index]), f"{prediction.scores[index]:.4f}"]
+    return "  ".join(cells)
+
+
+def _object(prediction: Prediction, classes: Sequence[str], top: int) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "path": prediction.path,
+        "label": prediction.label,
+        "score": prediction.score,
+        "status": prediction.status.value,
+        "error": prediction.error,
+    }
+    if prediction.scores is not None and top > 1:
+        result["top"] = [
+            {"label": classes[index], "score": float(prediction.scores[index])}
+            for index in prediction.ranking(top)
+        ]
+    return result

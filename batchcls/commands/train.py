@@ -1,0 +1,95 @@
+"""``batchcls train``: tags → a model file, and a table of what to expect of it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from batchcls import assembly
+from batchcls.atomic import AtomicFile
+from batchcls.errors import UsageError
+from batchcls.tags import read_tags
+from batchcls.text import plural, shown
+from batchcls.training import train
+
+if TYPE_CHECKING:
+    from batchcls.settings import Settings
+    from batchcls.terminal import Terminal
+    from batchcls.training import Training
+
+
+def train_command(settings: Settings, output: str, terminal: Terminal) -> None:
+    """Train from the tags that the settings name, and write the model to ``output``."""
+    if settings.train.tags is None:
+        raise UsageError(
+            "no tags: nothing to learn from",
+            hint="Name a file of tags: batchcls train tags.tsv",
+        )
+    tags = read_tags(settings.train.tags, settings.train.images, assembly.scan_rules(settings))
+    parts = assembly.training_parts(settings)
+    file = AtomicFile(output)  # before the work: a place that can't be written to is told at once
+    try:
+        with terminal.progress("featurizing", total=len(tags)) as advance:
+            training = train(tags, parts, advance)
+        file.write(training.model.pack())
+        file.commit()
+    except BaseException:
+        file.discard()
+        raise
+    _print(training, settings, terminal)
+    terminal.result(f"model       {shown(output)} ({os.path.getsize(output) / 1e6:.1f} MB)")
+
+
+def _print(training: Training, settings: Settings, terminal: Terminal) -> None:
+    validation = training.validation
+    classes = training.model.classes
+    checked = np.bincount(validation.targets[validation.checked], minlength=len(classes))
+    right = np.bincount(
+        validation.targets[validation.checked[validation.right]], minlength=len(classes)
+    )
+    rows = [
+        [
+            shown(name),
+            f"{images:,}",
+            f"{right[index]:,} of {checked[index]:,}" if checked[index] else "not checked",
+        ]
+        for index, (name, images) in enumerate(training.images_per_class.items())
+    ]
+    terminal.table(["class", "images", "right when left out"], rows)
+    terminal.result("")
+    if validation.accuracy is None or validation.log_loss is None:
+        terminal.result(
+            "accuracy    not known: no class has a second image to check with. "
+            "Tag more images, or try: batchcls evaluate"
+        )
+    else:
+        way = (
+            "each image left out in turn"
+            if validation.folds == len(validation.checked)
+            else f"{validation.folds} folds"
+        )
+        terminal.result(
+            f"accuracy    {validation.accuracy:.3f} ({int(validation.right.sum()):,} of "
+            f"{plural(len(validation.checked), 'image')}; cross-validated, {way})"
+        )
+        terminal.result(f"log-loss    {validation.log_loss:.4f} (cross-validated)")
+        alone = sum(count == 1 for count in training.images_per_class.values())
+        if alone:
+            terminal.result(
+                f"            {plural(alone, 'class has', 'classes have')} one image only, "
+                "which could not be checked"
+            )
+    manifest = training.model.manifest
+    featurizer = manifest.featurizer
+    chosen = " (auto)" if settings.train.featurizer == "auto" else ""
+    terminal.result(f"featurizer  {featurizer.name}{chosen}, {featurizer.dimension:,} features")
+    losses = ", ".join(
+        f"{framing.value} {loss:.4f}" for framing, loss in training.framing_losses.items()
+    )
+    terminal.result(
+        f"framing     {featurizer.framing}" + (f" (lowest log-loss: {losses})" if losses else "")
+    )
+    options = ", ".join(f"{key}={value:g}" for key, value in validation.options.items())
+    terminal.result(f"classifier  {manifest.classifier.name} {options}")

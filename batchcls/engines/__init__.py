@@ -1,0 +1,1 @@
+"""Where the work happens. For now: this machine."""

@@ -1,0 +1,66 @@
+"""The failures that a user can meet, and the exit statuses of the command.
+
+Every expected failure is a :class:`BatchclsError`; ``cli.main`` turns it into a message and an
+exit status, in that one place. Anything else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitStatus(IntEnum):
+    """What the command tells the shell. Documented in ``docs/usage.md``; these never change."""
+
+    OK = 0
+    FAILED = 1
+    """The work could not be done (or a bug: then there is a traceback). No report was written."""
+    USAGE = 2
+    """Wrong usage, configuration, tags or model file. Nothing was done."""
+    UNREADABLE = 3
+    """Done, and the report is written, but some images could not be read."""
+
+
+class BatchclsError(Exception):
+    """An expected failure: what is wrong and where, and, as ``hint``, what to do about it."""
+
+    exit_status = ExitStatus.FAILED
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class UsageError(BatchclsError):
+    """What was asked for makes no sense: an argument, a path, an option."""
+
+    exit_status = ExitStatus.USAGE
+
+
+class ConfigError(UsageError):
+    """A configuration that can't be read: names the file and the key."""
+
+
+class TagsError(UsageError):
+    """Labelled images that can't be used. ``problems`` holds them all, with file and line."""
+
+    def __init__(self, problems: list[str], *, hint: str = "") -> None:
+        self.problems = problems
+        count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
+        super().__init__(f"{count} with the tags:\n" + "\n".join(problems), hint=hint)
+
+
+class ModelFileError(UsageError):
+    """A model file that is broken, foreign, newer or not to be trusted."""
+
+
+class PluginError(UsageError):
+    """A plugin that fails or a name that nobody provides: names the package."""
+
+
+class DecodeError(Exception):
+    """Why a file gave no pixels. Never ends a run: it becomes the ``error`` of the file's row."""

@@ -1,0 +1,156 @@
+"""The way of the data: the one place that joins the stages and knows their order.
+
+scan → decode → frame → featurize → classify → report
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from batchcls.classify import Scored, classify
+from batchcls.errors import DecodeError
+from batchcls.featurize import featurize
+from batchcls.framing import Framing, frame
+from batchcls.records import ImageFile, Prediction, Status
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from batchcls.decode import Decoder
+    from batchcls.interfaces import Classifier, Featurizer, ReportWriter
+
+# Images in a chunk, the unit of work: large enough that handing it out costs nothing, small
+# enough that the cores finish together and the first rows come soon.
+CHUNK = 8
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Engine(Protocol):
+    """Where chunks are worked on; results come back in the order of the chunks."""
+
+    def map(
+        self, work: Callable[[list[ImageFile]], Result], chunks: Iterable[list[ImageFile]]
+    ) -> Iterator[Result]:
+        """Yield ``work(chunk)`` for each chunk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """The features of a chunk: float32 ``[M, D]`` for each framing, M the readable files.
+
+    ``reasons`` has an entry for each file of the chunk, None for the readable ones.
+    """
+
+    features: list[NDArray[np.float32]]
+    reasons: list[str | None]
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """Files → features, in each of ``framings``; each file is decoded once."""
+
+    decoder: Decoder
+    featurizer: Featurizer
+    framings: Sequence[Framing]
+
+    def __call__(self, files: Sequence[ImageFile]) -> Extracted:
+        """Work on one chunk."""
+        pixels: list[list[NDArray[np.uint8]]] = [[] for _ in self.framings]
+        reasons: list[str | None] = []
+        for file in files:
+            try:
+                if file.problem is not None:
+                    raise DecodeError(file.problem)
+                picture = self.decoder.decode(file.path)
+            except DecodeError as error:
+                reasons.append(str(error))
+                continue
+            reasons.append(None)
+            for framing, framed in zip(self.framings, pixels, strict=True):
+                framed.append(frame(picture, framing, self.featurizer.input_size))
+        return Extracted([featurize(self.featurizer, framed) for framed in pixels], reasons)
+
+
+@dataclass(frozen=True)
+class ChunkClassifier:
+    """Files → predictions, one for each file, in their order."""
+
+    extractor: Extractor
+    classifier: Classifier
+    classes: Sequence[str]
+
+    def __call__(self, files: Sequence[ImageFile]) -> list[Prediction]:
+        """Work on one chunk."""
+        extracted = self.extractor(files)
+        scored = iter(classify(self.classifier, self.classes, extracted.features[0]))
+        return [
+            _readable(file, next(scored)) if reason is None else _unreadable(file, reason)
+            for file, reason in zip(files, extracted.reasons, strict=True)
+        ]
+
+
+def _readable(file: ImageFile, scored: Scored) -> Prediction:
+    return Prediction(
+        file.key, Status.OK, label=scored.label, score=scored.score, scores=scored.scores
+    )
+
+
+def _unreadable(file: ImageFile, reason: str) -> Prediction:
+    return Prediction(file.key, Status.ERROR, error=reason)
+
+
+@dataclass
+class Summary:
+    """What a run did."""
+
+    labels: Counter[str] = field(default_factory=Counter)
+    unreadable: int = 0
+    seconds: float = 0.0
+
+    @property
+    def images(self) -> int:
+        """Rows in the report."""
+        return self.labels.total() + self.unreadable
+
+
+def chunked(items: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:
+    """Cut a stream into lists of ``size``, the last one shorter."""
+    stream = iter(items)
+    while chunk := list(islice(stream, size)):
+        yield chunk
+
+
+def run(
+    files: Iterable[ImageFile],
+    work: Callable[[list[ImageFile]], list[Prediction]],
+    engine: Engine,
+    report: ReportWriter,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> Summary:
+    """Classify all ``files`` into ``report``, which appears whole at the end or not at all."""
+    summary = Summary()
+    start = time.perf_counter()
+    try:
+        for predictions in engine.map(work, chunked(files)):
+            report.write(predictions)
+            for prediction in predictions:
+                if prediction.label is None:
+                    summary.unreadable += 1
+                else:
+                    summary.labels[prediction.label] += 1
+            on_progress(len(predictions))
+        summary.seconds = time.perf_counter() - start
+        report.commit()
+    except BaseException:
+        report.discard()
+        raise
+    return summary

@@ -1,0 +1,1 @@
+"""Report: predictions → a file. One module for each format."""

@@ -1,0 +1,215 @@
+"""Scan: folders and files in, image files out, as a stream in a stable order.
+
+Within a folder the entries are visited in the order of their names' bytes, a sub-folder's files
+at the place of its name. Nothing here opens a file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from batchcls.errors import UsageError
+from batchcls.records import ImageFile
+from batchcls.text import shown
+
+if TYPE_CHECKING:
+    from pathspec import PathSpec
+
+FOLDER_NAMED_AS_IMAGE = "a folder, not an image file"
+
+
+@dataclass(frozen=True)
+class ScanRules:
+    """Which files are taken.
+
+    ``suffixes`` are lower-case, with the dot. ``include`` and ``exclude`` are patterns as in a
+    ``.gitignore`` (``thumbs/``, ``*.gif``, ``2023/**/raw``), matched against the path below the
+    folder that is scanned. ``skip`` holds absolute paths that are never taken: the report itself.
+    """
+
+    suffixes: frozenset[str]
+    all_files: bool = False
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    hidden: bool = False
+    follow_links: bool = False
+    skip: frozenset[str] = field(default_factory=frozenset)
+
+    @cached_property
+    def _include(self) -> PathSpec[Any] | None:
+        return _patterns("include", self.include)
+
+    @cached_property
+    def _exclude(self) -> PathSpec[Any] | None:
+        return _patterns("exclude", self.exclude)
+
+    def wants_folder(self, name: str, below: str) -> bool:
+        """Whether to go down into a folder; ``below`` is its path below the scanned one."""
+        if name.startswith(".") and not self.hidden:
+            return False
+        return self._exclude is None or not self._exclude.match_file(below + "/")
+
+    def wants_file(self, name: str, below: str) -> bool:
+        """Whether a file counts as an image."""
+        if name.startswith(".") and not self.hidden:
+            return False
+        if not (self.all_files or self.is_image_name(name)):
+            return False
+        if self._include is not None and not self._include.match_file(below):
+            return False
+        return self._exclude is None or not self._exclude.match_file(below)
+
+    def is_image_name(self, name: str) -> bool:
+        """Whether the extension is one of an image, in any case."""
+        return os.path.splitext(name)[1].lower() in self.suffixes
+
+
+def _patterns(option: str, lines: Sequence[str]) -> PathSpec[Any] | None:
+    if not lines:
+        return None
+    from pathspec import PathSpec
+
+    try:
+        return PathSpec.from_lines("gitignore", lines)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}", hint="Patterns are those of a .gitignore.") from None
+
+
+def scan(roots: Sequence[str], rules: ScanRules) -> Iterator[ImageFile]:
+    """Find the image files in ``roots``, folders or files, each once.
+
+    With one folder, ``key`` is the path below it; with several roots it begins with the root as
+    it was given, so that no two files share one. A file given by itself is always taken. A root
+    that does not exist is a UsageError, raised before anything is yielded.
+    """
+    kept = _distinct(roots)
+    for root in kept:
+        try:
+            os.stat(root)
+        except OSError as error:
+            raise UsageError(
+                f"{shown(root)}: {error.strerror or error}",
+                hint="Name folders or image files that exist.",
+            ) from None
+    return _scan(kept, rules)
+
+
+def _scan(roots: Sequence[str], rules: ScanRules) -> Iterator[ImageFile]:
+    real = {os.path.realpath(root) for root in roots}
+    walker = _Walker(rules, never=rules.skip | (real if len(roots) > 1 else set()))
+    for root in roots:
+        if not os.path.isdir(root):
+            yield ImageFile(path=root, key=_posix(root))
+        else:
+            prefix = "" if len(roots) == 1 else _posix(root).rstrip("/") + "/"
+            yield from walker.walk(root, prefix)
+
+
+def _distinct(roots: Iterable[str]) -> list[str]:
+    """Drop a root that was named before, be it through a link."""
+    seen: dict[str, str] = {}
+    for root in roots:
+        seen.setdefault(os.path.realpath(root), root)
+    return list(seen.values())
+
+
+@dataclass(slots=True)
+class _Level:
+    """A folder on the way down: what is left of its entries, and where it is."""
+
+    entries: Iterator[tuple[str, bool]]
+    folder: str
+    below: str
+
+
+class _Walker:
+    """Depth-first, with a stack of its own: the depth is bounded by the file system alone.
+
+    ``never`` holds real paths that are left out: the report, and the roots that are walked on
+    their own although they lie inside another.
+    """
+
+    def __init__(self, rules: ScanRules, never: frozenset[str]) -> None:
+        self.rules = rules
+        self.never = never
+        self.visited: set[tuple[int, int]] = set()
+
+    def walk(self, root: str, prefix: str) -> Iterator[ImageFile]:
+        """Yield the image files under ``root``; keys begin with ``prefix``."""
+        real_root = os.path.realpath(root)
+        stack: list[_Level] = []
+        yield from self._enter(stack, root, "", prefix)
+        while stack:
+            level = stack[-1]
+            entry = next(level.entries, None)
+            if entry is None:
+                stack.pop()
+                continue
+            name, is_folder = entry
+            path, below = os.path.join(level.folder, name), level.below + name
+            if self.never and os.path.join(real_root, below) in self.never:
+                continue
+            if not is_folder:
+                yield ImageFile(path=path, key=prefix + below)
+                continue
+            if self.rules.is_image_name(name):
+                yield ImageFile(path=path, key=prefix + below, problem=FOLDER_NAMED_AS_IMAGE)
+            yield from self._enter(stack, path, below + "/", prefix)
+
+    def _enter(
+        self, stack: list[_Level], folder: str, below: str, prefix: str
+    ) -> Iterator[ImageFile]:
+        """Go down into ``folder``; yields it as a problem where it can't be listed."""
+        try:
+            if not self._visited_before(folder):
+                stack.append(_Level(iter(self._entries(folder, below)), folder, below))
+        except OSError as error:
+            reason = f"the folder can't be read: {error.strerror or error}"
+            yield ImageFile(path=folder, key=prefix + below or "./", problem=reason)
+
+    def _visited_before(self, folder: str) -> bool:
+        """Tell whether links led here already: a loop, or a second way to the same folder."""
+        if not self.rules.follow_links:
+            return False
+        status = os.stat(folder)
+        identity = (status.st_dev, status.st_ino)
+        if identity in self.visited:
+            return True
+        self.visited.add(identity)
+        return False
+
+    def _entries(self, folder: str, below: str) -> list[tuple[str, bool]]:
+        """List what is wanted of a folder: (name, is a folder to go down into), sorted.
+
+        Only names are kept, since one folder may hold a million files.
+        """
+        found: list[tuple[str, bool]] = []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = entry.name
+                is_folder = _is_folder(entry)
+                if is_folder and (self.rules.follow_links or not entry.is_symlink()):
+                    if self.rules.wants_folder(name, below + name):
+                        found.append((name, True))
+                elif self.rules.wants_file(name, below + name) and not (
+                    is_folder and self.rules.all_files
+                ):
+                    # A link to a folder that bears an image's name gets its row like a file.
+                    found.append((name, False))
+        found.sort(key=lambda item: os.fsencode(item[0]))
+        return found
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a loop of links, or no right to look: decoding will give the reason
+        return False
+
+
+def _posix(path: str) -> str:
+    return path.replace(os.sep, "/") if os.sep != "/" else path

@@ -1,0 +1,201 @@
+"""Settings: defaults, then ``config.toml``, then the environment, then options; the last one wins.
+
+Every setting stands in ``batchcls/config_template.toml`` with a comment; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from batchcls.errors import ConfigError
+from batchcls.text import shown
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CONFIG_FILE = "config.toml"
+CONFIG_VARIABLE = "BATCHCLS_CONFIG"
+
+FramingChoice = Literal["auto", "crop", "square", "stretch", "pad"]
+
+
+class RunSettings(msgspec.Struct, forbid_unknown_fields=True):
+    """``[run]``: what is classified, by what, into what."""
+
+    images: list[str] = []
+    model: str | None = None
+    output: str = "report.csv"
+    jobs: Annotated[int, Meta(ge=0)] = 0
+
+
+class TrainSettings(msgspec.Struct, forbid_unknown_fields=True):
+    """``[train]``: how a model is made."""
+
+    tags: str | None = None
+    images: str | None = None
+    featurizer: str = "auto"
+    classifier: str = "logistic"
+    framing: FramingChoice = "auto"
+
+
+class ScanSettings(msgspec.Struct, forbid_unknown_fields=True):
+    """``[scan]``: which files count."""
+
+    include: list[str] = []
+    exclude: list[str] = []
+    hidden: bool = False
+    follow_links: bool = False
+    all_files: bool = False
+
+
+class DecodeSettings(msgspec.Struct, forbid_unknown_fields=True):
+    """``[decode]``: how files are read."""
+
+    max_pixels: Annotated[int, Meta(ge=1)] = 250_000_000
+    pillow_plugins: list[str] = []
+
+
+class ReportSettings(msgspec.Struct, forbid_unknown_fields=True):
+    """``[report]``: what stands in the report."""
+
+    top: Annotated[int, Meta(ge=1)] = 1
+    scores: bool = False
+
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True):
+    """All settings, a section each."""
+
+    run: RunSettings = msgspec.field(default_factory=RunSettings)
+    train: TrainSettings = msgspec.field(default_factory=TrainSettings)
+    scan: ScanSettings = msgspec.field(default_factory=ScanSettings)
+    decode: DecodeSettings = msgspec.field(default_factory=DecodeSettings)
+    report: ReportSettings = msgspec.field(default_factory=ReportSettings)
+
+
+SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "run": RunSettings,
+    "train": TrainSettings,
+    "scan": ScanSettings,
+    "decode": DecodeSettings,
+    "report": ReportSettings,
+}
+# In a configuration file these are relative to its folder, so that cron's does not matter.
+_PATHS = {("run", "images"), ("run", "output"), ("train", "tags"), ("train", "images")}
+
+
+def load_settings(config: str | None, environment: Mapping[str, str]) -> Settings:
+    """Read the settings.
+
+    ``config`` names the file; without it, BATCHCLS_CONFIG does, and without that ``config.toml``
+    in the current folder is read if there is one. Raises ConfigError, which names the file and the
+    key.
+    """
+    path = config or environment.get(CONFIG_VARIABLE) or ""
+    if not path and os.path.isfile(CONFIG_FILE):
+        path = CONFIG_FILE
+    settings = _convert(_from_file(path), shown(path), strict=True) if path else Settings()
+    return _with_environment(settings, environment)
+
+
+def _from_file(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            data = tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(
+            f"{shown(path)}: {error.strerror or error}", hint="`batchcls init` writes one."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{shown(path)}: not TOML: {error}") from None
+    _refuse_unknown(data, shown(path))
+    folder = os.path.dirname(path)
+    for section, key in _PATHS:
+        values = data.get(section)
+        if isinstance(values, dict) and key in values:
+            values[key] = _below(folder, values[key])
+    run = data.get("run")
+    if isinstance(run, dict) and isinstance(run.get("model"), str) and _is_file_name(run["model"]):
+        run["model"] = _below(folder, run["model"])
+    return data
+
+
+def _is_file_name(model: str) -> bool:
+    """Tell a model file from the name of a ready model."""
+    return "/" in model or os.sep in model or "." in model
+
+
+def _below(folder: str, value: Any) -> Any:  # noqa: ANN401 - not yet checked
+    if isinstance(value, list):
+        return [_below(folder, item) for item in value]
+    if not isinstance(value, str) or value in {"", "-"}:
+        return value
+    return os.path.join(folder, os.path.expanduser(value))
+
+
+def _refuse_unknown(data: Mapping[str, Any], where: str) -> None:
+    for section, values in data.items():
+        if section not in SECTIONS:
+            raise ConfigError(
+                f"{where}: {section}: there is no such section",
+                hint=_suggestion(section, list(SECTIONS), "Sections"),
+            )
+        if not isinstance(values, dict):
+            raise ConfigError(f"{where}: {section}: expected a section, [{section}], got a value")
+        known = list(SECTIONS[section].__struct_fields__)
+        for key in values:
+            if key not in known:
+                raise ConfigError(
+                    f"{where}: {section} -> {key}: there is no such setting",
+                    hint=_suggestion(key, known, f"Settings of [{section}]"),
+                )
+
+
+def _suggestion(word: str, known: list[str], what: str) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    meant = f"Did you mean {close[0]}? " if close else ""
+    return f"{meant}{what}: {', '.join(known)}."
+
+
+def _convert(data: Mapping[str, Any], where: str, *, strict: bool) -> Settings:
+    try:
+        return msgspec.convert(data, Settings, strict=strict)
+    except msgspec.ValidationError as error:
+        match = re.fullmatch(r"(.*?)(?: - at `\$\.?(.*)`)?", str(error), re.S)
+        message, key = (match[1], match[2]) if match else (str(error), "")
+        key = (key or "").replace(".", " -> ")
+        message = message[:1].lower() + message[1:].replace("`", "")
+        raise ConfigError(f"{where}: {key}: {message}") from None
+
+
+def _with_environment(settings: Settings, environment: Mapping[str, str]) -> Settings:
+    """Apply ``BATCHCLS_SECTION_KEY`` variables; a list's items are separated by commas."""
+    for section, struct in SECTIONS.items():
+        current = getattr(settings, section)
+        for key in struct.__struct_fields__:
+            variable = f"BATCHCLS_{section}_{key}".upper()
+            if variable not in environment:
+                continue
+            text = environment[variable]
+            is_list = isinstance(getattr(current, key), list)
+            value = [item for item in text.split(",") if item] if is_list else text
+            parsed = _convert({section: {key: value}}, f"the variable {variable}", strict=False)
+            setattr(current, key, getattr(getattr(parsed, section), key))
+    return settings
+
+
+def override(section: msgspec.Struct, options: Mapping[str, Any]) -> None:
+    """Set ``options`` in a section, in place. Raises ConfigError for a value it can't take."""
+    for key, value in options.items():
+        name = next(name for name, struct in SECTIONS.items() if isinstance(section, struct))
+        parsed = _convert({name: {key: value}}, f"--{key.replace('_', '-')}", strict=True)
+        setattr(section, key, getattr(getattr(parsed, name), key))

@@ -1,0 +1,207 @@
+"""Tags: which image bears which label.
+
+Three forms are read: lines of path, tab, label with no header; a CSV or TSV whose header names
+the columns; a folder with one sub-folder per class.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from batchcls.errors import TagsError, UsageError
+from batchcls.records import TaggedImage
+from batchcls.text import shown
+
+if TYPE_CHECKING:
+    from batchcls.scan import ScanRules
+
+PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path")
+LABEL_COLUMNS = ("label", "class", "tag", "category", "target")
+
+_CLASSES_HINT = "A folder of tags holds one sub-folder per class, with that class's images in it."
+_FILE_HINT = (
+    "Each line is: path, tab, label. Or the file is a CSV whose first line names the columns "
+    "path and label."
+)
+
+
+class _Line(NamedTuple):
+    number: int
+    path: str
+    label: str
+
+
+def read_tags(source: str, images: str | None, rules: ScanRules) -> list[TaggedImage]:
+    """Read all tags of ``source``, a file or a folder of class folders, in their order.
+
+    Paths in a file are absolute, or relative to ``images``, by default the folder of the file.
+    A path named twice with the same label counts once. Raises TagsError with every problem that
+    can be told without opening the images; UsageError where ``source`` can't be read at all.
+    """
+    if os.path.isdir(source):
+        tagged, problems = _from_folder(source, rules)
+        hint = _CLASSES_HINT
+    else:
+        tagged, problems = _from_file(source, images)
+        hint = _FILE_HINT
+    if not tagged and not problems:
+        problems.append(f"{shown(source)}: no tags in it")
+    if problems:
+        raise TagsError(problems, hint=hint)
+    return tagged
+
+
+def _from_folder(source: str, rules: ScanRules) -> tuple[list[TaggedImage], list[str]]:
+    from batchcls.scan import scan
+
+    tagged: list[TaggedImage] = []
+    problems: list[str] = []
+    for name in sorted(os.listdir(source), key=os.fsencode):
+        path = os.path.join(source, name)
+        if name.startswith(".") and not rules.hidden:
+            continue
+        if not os.path.isdir(path):
+            if rules.wants_file(name, name):
+                problems.append(f"{shown(path)}: an image outside the class folders has no label")
+            continue
+        if not rules.wants_folder(name, name):
+            continue
+        found = list(scan([path], rules))
+        label = name.strip()
+        problems += [f"{shown(file.path)}: {file.problem}" for file in found if file.problem]
+        if not found:
+            problems.append(f"{shown(path)}: a label with no image")
+        elif not _is_text(label):
+            problems.append(f"{shown(path)}: the label is not UTF-8")
+        tagged += [TaggedImage(file.path, label, shown(file.path)) for file in found]
+    return tagged, problems
+
+
+def _from_file(source: str, images: str | None) -> tuple[list[TaggedImage], list[str]]:
+    base = os.path.dirname(source) if images is None else images
+    tagged: list[TaggedImage] = []
+    problems: list[str] = []
+    first: dict[str, TaggedImage] = {}
+    for line in _lines(source, _text(source)):
+        where = f"{shown(source)}:{line.number}"
+        problem = _line_problem(line)
+        if problem:
+            problems.append(f"{where}: {problem}")
+            continue
+        path = os.path.join(base, line.path)
+        tag = TaggedImage(path, line.label, where)
+        before = first.setdefault(os.path.normpath(os.path.abspath(path)), tag)
+        if before is tag:
+            tagged.append(tag)
+            problem = _file_problem(path)
+            if problem:
+                problems.append(f"{where}: {shown(path)}: {problem}")
+        elif before.label != line.label:
+            problems.append(
+                f"{where}: {shown(line.path)} is tagged {line.label!r} here "
+                f"and {before.label!r} in {before.where}"
+            )
+    return tagged, problems
+
+
+def _line_problem(line: _Line) -> str | None:
+    if not line.path:
+        return f"the label {line.label!r} has no image" if line.label else "neither path nor label"
+    if not line.label:
+        return f"{shown(line.path)} has no label"
+    if "\t" in line.label:
+        return "more than two columns, and no header that names them"
+    if not _is_text(line.label):
+        return f"the label {shown(line.label)} is not UTF-8"
+    return None
+
+
+def _file_problem(path: str) -> str | None:
+    try:
+        os.stat(path)
+    except OSError as error:
+        return "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
+    except ValueError:
+        return "not a path: it holds a NUL"
+    return None
+
+
+def _text(source: str) -> str:
+    try:
+        with open(source, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise UsageError(
+            f"{shown(source)}: {error.strerror}",
+            hint="Name a file of tags, or a folder with one sub-folder per class.",
+        ) from None
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # a spreadsheet's "Unicode"
+        return data.decode("utf-16", "replace")
+    # Paths may be bytes that are not UTF-8; they must come through as the file system has them.
+    return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+
+
+def _lines(source: str, text: str) -> Iterator[_Line]:
+    if "\0" in text:
+        raise TagsError([f"{shown(source)}: not a text file"], hint=_FILE_HINT)
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    head = next((line for line in lines if line.strip()), "")
+    header = _header(head)
+    if header is not None:
+        yield from _table(text, header)
+    elif head and "\t" not in head:
+        raise TagsError(
+            [f"{shown(source)}: no tab between path and label, and no header names the columns"],
+            hint=_FILE_HINT,
+        )
+    else:
+        yield from _plain(lines)
+
+
+class _Header(NamedTuple):
+    delimiter: str
+    path: int
+    label: int
+
+
+def _header(head: str) -> _Header | None:
+    for delimiter in "\t,;":
+        names = [name.strip().lower() for name in next(csv.reader([head], delimiter=delimiter), [])]
+        path = next((names.index(name) for name in PATH_COLUMNS if name in names), None)
+        label = next((names.index(name) for name in LABEL_COLUMNS if name in names), None)
+        if path is not None and label is not None:
+            return _Header(delimiter, path, label)
+    return None
+
+
+def _table(text: str, header: _Header) -> Iterator[_Line]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=header.delimiter)
+    seen_header = False
+    for row in reader:
+        if not any(cell.strip() for cell in row):
+            continue
+        if not seen_header:
+            seen_header = True
+            continue
+        cells = row + [""] * (max(header.path, header.label) + 1 - len(row))
+        yield _Line(reader.line_num, cells[header.path].strip(), cells[header.label].strip())
+
+
+def _plain(lines: list[str]) -> Iterator[_Line]:
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            path, _, label = line.partition("\t")
+            yield _Line(number, path.strip(), label.strip())
+
+
+def _is_text(label: str) -> bool:
+    try:
+        label.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,124 @@
+"""What a person sees: results on standard output, notes and progress on standard error.
+
+Plain text when piped; a progress bar only on a terminal. Labels and paths are data, never markup.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+# Where nobody set a width, lines must not be cut to fit a screen that is not there.
+_PIPED_WIDTH = 500
+
+
+class Terminal:
+    """The two streams. ``quiet`` leaves out notes, progress and tables, never problems.
+
+    ``results_to_stderr`` is for when a report goes to standard output.
+    """
+
+    def __init__(self, *, quiet: bool = False, results_to_stderr: bool = False) -> None:
+        self.quiet = quiet
+        self._err = _console(stderr=True)
+        self._out = self._err if results_to_stderr else _console(stderr=False)
+
+    def say(self, message: str) -> None:
+        """Tell what is being done and why."""
+        if not self.quiet:
+            self._err.print(message, soft_wrap=True)
+
+    def warn(self, message: str) -> None:
+        """Tell of a problem that ends nothing."""
+        self._err.print(f"batchcls: warning: {message}", style="yellow", soft_wrap=True)
+
+    def result(self, line: str) -> None:
+        """Print a line of a result."""
+        if not self.quiet:
+            self._out.print(line, soft_wrap=True)
+
+    def table(
+        self, header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int = 1
+    ) -> None:
+        """Print a table; columns from ``numbers_from`` on are aligned to the right."""
+        if self.quiet:
+            return
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for index, name in enumerate(header):
+            right = index >= numbers_from
+            table.add_column(Text(name), justify="right" if right else "left", no_wrap=right)
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        self._out.print(table)
+
+    @contextlib.contextmanager
+    def progress(
+        self, what: str, total: int | Callable[[], int] | None = None
+    ) -> Iterator[Callable[[int], None]]:
+        """Show a bar with rate and time left, on a terminal; gives what advances it.
+
+        ``total`` may be a function that takes its time: it is called on a thread, and the bar
+        has no end until it returns.
+        """
+        if self.quiet or not self._err.is_terminal:
+            yield lambda _: None
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self._err, transient=True) as progress:
+            known = total if isinstance(total, int) else None
+            task = progress.add_task(what, total=known)
+            if callable(total):
+                count = total
+                threading.Thread(
+                    target=lambda: progress.update(task, total=count()), daemon=True
+                ).start()
+            yield lambda steps: progress.advance(task, steps)
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """Images per second, over the last moments."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.0f} images/s" if speed else "")
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream is not None and stream.isatty() else _PIPED_WIDTH
+    return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401 - anything that JSON can hold
+    """Print JSON, as UTF-8; where a name is not UTF-8, all beyond ASCII is escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2)
+    print(text)

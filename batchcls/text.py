@@ -1,0 +1,20 @@
+"""Words for people."""
+
+from __future__ import annotations
+
+
+def shown(path: str) -> str:
+    """Give a path that any terminal can show: what can't be printed is escaped."""
+    return "".join(
+        character
+        if character.isprintable()
+        else character.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if "\udc80" <= character <= "\udcff"
+        else character.encode("unicode_escape").decode("ascii")
+        for character in path
+    )
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Give ``1 image``, ``2 images``, ``1,000 images``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -1,0 +1,175 @@
+"""Train: tags + features → a model, with an honest word on what to expect of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from batchcls import __version__
+from batchcls.crossvalidation import CrossValidation, cross_validate, stratified_sample
+from batchcls.errors import TagsError
+from batchcls.framing import Framing
+from batchcls.model import Model
+from batchcls.modelfile import ClassifierEntry, FeaturizerEntry, Manifest
+from batchcls.pipeline import Extractor, chunked
+from batchcls.records import ImageFile, TaggedImage
+from batchcls.text import shown
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from batchcls.decode import Decoder
+    from batchcls.interfaces import Classifier, Featurizer
+    from batchcls.pipeline import Engine
+
+# Framings are compared on at most this many images, each of which is featurized four times.
+FRAMING_SAMPLE = 400
+# Options are compared on at most this many: more would cost minutes and change nothing.
+OPTIONS_SAMPLE = 2000
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a model is made of. ``framing`` None lets cross-validation choose."""
+
+    decoder: Decoder
+    featurizer: Featurizer
+    classifier_class: type[Classifier]
+    framing: Framing | None
+    engine: Engine
+
+
+@dataclass(frozen=True)
+class Training:
+    """A trained model and how it did.
+
+    ``validation`` is the cross-validation that chose the options; ``framing_losses`` the
+    cross-validated log-loss of each framing that was compared.
+    """
+
+    model: Model
+    images_per_class: dict[str, int]
+    validation: CrossValidation
+    framing_losses: dict[Framing, float]
+
+
+def train(
+    tags: Sequence[TaggedImage],
+    parts: Parts,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> Training:
+    """Train on labelled images.
+
+    Raises TagsError that lists every image that can't be read, or says that there is one class
+    only.
+    """
+    classes = sorted({tag.label for tag in tags})
+    if len(classes) < 2:
+        raise TagsError(
+            [f"{tags[0].where}: all images are tagged {classes[0]!r}; one class only"],
+            hint="A classifier needs images of two classes or more.",
+        )
+    targets = np.array([classes.index(tag.label) for tag in tags], dtype=np.intp)
+    features, framing, framing_losses = _features(tags, targets, len(classes), parts, on_progress)
+    sample = stratified_sample(targets, OPTIONS_SAMPLE)
+    validation = cross_validate(
+        parts.classifier_class, features[sample], targets[sample], len(classes)
+    )
+    classifier = parts.classifier_class(**validation.options)
+    classifier.fit(features, targets, len(classes))
+    counts = np.bincount(targets, minlength=len(classes))
+    images_per_class = {name: int(count) for name, count in zip(classes, counts, strict=True)}
+    manifest = Manifest(
+        batchcls=__version__,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        classes=classes,
+        featurizer=FeaturizerEntry(
+            name=parts.featurizer.name,
+            digest=parts.featurizer.digest,
+            framing=framing.value,
+            input_size=parts.featurizer.input_size,
+            dimension=parts.featurizer.dimension,
+        ),
+        classifier=ClassifierEntry(
+            name=parts.classifier_class.name, options=dict(validation.options)
+        ),
+        training={"images": len(tags), "images_per_class": images_per_class},
+        metrics=_metrics(validation, framing_losses),
+    )
+    model = Model(manifest, parts.featurizer, classifier, digest="")
+    return Training(model, images_per_class, validation, framing_losses)
+
+
+def _features(
+    tags: Sequence[TaggedImage],
+    targets: NDArray[np.intp],
+    class_count: int,
+    parts: Parts,
+    on_progress: Callable[[int], None],
+) -> tuple[NDArray[np.float32], Framing, dict[Framing, float]]:
+    """Featurize all images in the framing that is asked for, or is best."""
+    if parts.framing is not None:
+        [features] = _extract(tags, [parts.framing], parts, on_progress)
+        return features, parts.framing, {}
+    framings = list(Framing)
+    sample = stratified_sample(targets, FRAMING_SAMPLE)
+    sampled = _extract([tags[index] for index in sample], framings, parts, on_progress)
+    losses: dict[Framing, float] = {}
+    for framing, candidate in zip(framings, sampled, strict=True):
+        loss = cross_validate(
+            parts.classifier_class, candidate, targets[sample], class_count
+        ).log_loss
+        if loss is not None:
+            losses[framing] = loss
+    best = min(losses, key=lambda framing: losses[framing]) if losses else Framing.SQUARE
+    rest = np.setdiff1d(np.arange(len(tags)), sample)
+    [others] = _extract([tags[index] for index in rest], [best], parts, on_progress)
+    features = np.empty((len(tags), parts.featurizer.dimension), dtype=np.float32)
+    features[sample] = sampled[framings.index(best)]
+    features[rest] = others
+    return features, best, losses
+
+
+def _extract(
+    tags: Sequence[TaggedImage],
+    framings: Sequence[Framing],
+    parts: Parts,
+    on_progress: Callable[[int], None],
+) -> list[NDArray[np.float32]]:
+    """Featurize tagged images: float32 ``[N, D]`` for each framing. TagsError lists the bad."""
+    extractor = Extractor(parts.decoder, parts.featurizer, framings)
+    files = [ImageFile(tag.path, tag.path) for tag in tags]
+    blocks: list[list[NDArray[np.float32]]] = [
+        [np.empty((0, parts.featurizer.dimension), np.float32)] for _ in framings
+    ]
+    reasons: list[str | None] = []
+    for extracted in parts.engine.map(extractor, chunked(files)):
+        reasons += extracted.reasons
+        for block, features in zip(blocks, extracted.features, strict=True):
+            block.append(features)
+        on_progress(len(extracted.reasons))
+    problems = [
+        f"{tag.where}: {shown(tag.path)}: {reason}"
+        for tag, reason in zip(tags, reasons, strict=True)
+        if reason is not None
+    ]
+    if problems:
+        raise TagsError(problems, hint="Mend or replace these images, or take out their tags.")
+    return [np.concatenate(block) for block in blocks]
+
+
+def _metrics(validation: CrossValidation, losses: dict[Framing, float]) -> dict[str, Any]:
+    return {
+        "cross_validation": {
+            "folds": validation.folds,
+            "checked": len(validation.checked),
+            "right": int(validation.right.sum()),
+            "accuracy": validation.accuracy,
+            "log_loss": validation.log_loss,
+        },
+        "log_loss_by_framing": {framing.value: loss for framing, loss in losses.items()},
+    }
