@@ -32,6 +32,10 @@ class Framing(str, Enum):
     """The whole picture in its shape, on a grey square."""
 
 
+# The number of this way from a file to pixels; a model keeps it, since its classifier was trained
+# on what it gives. To be raised with every change that alters pixels.
+PREPROCESSING = 1
+
 # EfficientNet's evaluation: resize the short side to 256, then crop 224.
 CROP_SHARE = 224 / 256
 # The networks' zero: (127 - 127) / 128.
@@ -51,23 +55,35 @@ _TURNS = {
 def frame(picture: Picture, framing: Framing, size: int) -> NDArray[np.uint8]:
     """Frame a picture: RGB pixels, uint8 ``[size, size, 3]``, upright.
 
-    One antialiased bilinear resize does it; the orientation is applied to the small result, which
+    One antialiased resize does it; the orientation is applied to the small result, which
     is the same, as every way of framing is symmetric.
     """
     image = picture.image
     width, height = image.size
     if framing is Framing.PAD:
         inner = (_inner(width, height, size), _inner(height, width, size))
-        part = to_rgb(image.resize(inner, Image.Resampling.BILINEAR), picture.profile)
+        part = to_rgb(_resized(image, inner, (0, 0, width, height)), picture.profile)
         framed = Image.new("RGB", (size, size), PAD_GREY)
         framed.paste(part, ((size - inner[0]) // 2, (size - inner[1]) // 2))
     else:
         box = _box(width, height, framing)
-        small = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
-        framed = to_rgb(small, picture.profile)
+        framed = to_rgb(_resized(image, (size, size), box), picture.profile)
     if picture.orientation in _TURNS:
         framed = framed.transpose(_TURNS[picture.orientation])
     return np.asarray(framed)
+
+
+def _resized(
+    image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]
+) -> Image.Image:
+    """Resize a part of an image, antialiased.
+
+    Downwards with a Hamming window: as fast as bilinear, and sharper, which suits the network
+    better (docs/performance.md). Upwards it would show blocks, so there it is bilinear.
+    """
+    shrinks = box[2] - box[0] >= size[0] and box[3] - box[1] >= size[1]
+    method = Image.Resampling.HAMMING if shrinks else Image.Resampling.BILINEAR
+    return image.resize(size, method, box=box)
 
 
 def _inner(edge: int, other: int, size: int) -> int:

@@ -12,7 +12,7 @@ from batchcls.atomic import write_atomically
 from batchcls.decode import DEFAULT_MAX_PIXELS, Decoder
 from batchcls.engines.local import LocalEngine
 from batchcls.errors import ModelFileError
-from batchcls.framing import Framing
+from batchcls.framing import PREPROCESSING, Framing
 from batchcls.pipeline import ChunkClassifier, Extractor, chunked
 from batchcls.plugins import registry
 from batchcls.records import ImageFile, Prediction
@@ -61,6 +61,11 @@ class Model:
             raise ValueError("broken: the featurizer in it is not the one it was trained with")
         if manifest.featurizer.framing not in set(Framing):
             raise ValueError(f"broken: there is no framing {manifest.featurizer.framing!r}")
+        if manifest.featurizer.preprocessing != PREPROCESSING:
+            raise ValueError(
+                f"trained on images that were prepared another way "
+                f"({manifest.featurizer.preprocessing}, here {PREPROCESSING}); train it anew"
+            )
         classifier = classifier_class.from_arrays(
             contents.arrays, featurizer.dimension, len(manifest.classes)
         )

@@ -48,11 +48,15 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip's first date: the same model gives the sam
 
 
 class FeaturizerEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Which featurizer; ``digest`` is its own, ``framing`` the way images are framed for it."""
+    """Which featurizer; ``digest`` is its own, ``framing`` the way images are framed for it.
+
+    ``preprocessing`` numbers the way from a file to pixels (``framing.PREPROCESSING``).
+    """
 
     name: str
     digest: str
     framing: str
+    preprocessing: int
     input_size: int
     dimension: int
 

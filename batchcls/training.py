@@ -12,7 +12,7 @@ import numpy as np
 from batchcls import __version__
 from batchcls.crossvalidation import CrossValidation, cross_validate, stratified_sample
 from batchcls.errors import TagsError
-from batchcls.framing import Framing
+from batchcls.framing import PREPROCESSING, Framing
 from batchcls.model import Model
 from batchcls.modelfile import ClassifierEntry, FeaturizerEntry, Manifest
 from batchcls.pipeline import Extractor, chunked
@@ -91,6 +91,7 @@ def train(
             name=parts.featurizer.name,
             digest=parts.featurizer.digest,
             framing=framing.value,
+            preprocessing=PREPROCESSING,
             input_size=parts.featurizer.input_size,
             dimension=parts.featurizer.dimension,
         ),

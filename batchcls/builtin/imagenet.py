@@ -14,7 +14,7 @@ import numpy as np
 
 from batchcls.builtin.efficientnet_lite0 import NAME, EfficientNetLite0
 from batchcls.builtin.logistic import LogisticRegression
-from batchcls.framing import Framing
+from batchcls.framing import PREPROCESSING, Framing
 from batchcls.modelfile import ClassifierEntry, FeaturizerEntry, Manifest
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class ImageNet:
                 name=NAME,
                 digest=featurizer.digest,
                 framing=Framing.CROP.value,
+                preprocessing=PREPROCESSING,
                 input_size=featurizer.input_size,
                 dimension=featurizer.dimension,
             ),

@@ -1,0 +1,101 @@
+"""What the tests share: the real command, real image files, and the reference material."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+ASSETS = ROOT / "assets"
+# Photographs that are not part of the project; tests that need them are skipped without them.
+SHARED = Path(os.environ.get("BATCHCLS_SHARED", ROOT.parent / "shared"))
+
+
+@dataclass
+class Result:
+    """What a command did."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let no configuration of this machine reach a test, nor a test leave files behind."""
+    for name in list(os.environ):
+        if name.startswith("BATCHCLS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def batchcls(tmp_path: Path) -> Callable[..., Result]:
+    """The command, as a process of its own, in ``tmp_path``."""
+
+    def call(*arguments: str | bytes | Path, cwd: Path | None = None, **env: str) -> Result:
+        done = subprocess.run(
+            [sys.executable, "-m", "batchcls", *arguments],
+            cwd=cwd or tmp_path,
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        return Result(
+            done.returncode,
+            done.stdout.decode("utf-8", "surrogateescape"),
+            done.stderr.decode("utf-8", "surrogateescape"),
+        )
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def tutorial() -> Path:
+    """The tutorial's photographs and tags."""
+    return _reference("tutorial")
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """59 photographs of ImageNet classes; each name begins with the synset."""
+    return _reference("photos")
+
+
+def _reference(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"needs the reference folder {name!r}, which is not here")
+    return folder
+
+
+def picture(seed: int = 0, size: tuple[int, int] = (64, 48)) -> Image.Image:
+    """A smooth RGB picture, different for each seed."""
+    random = np.random.default_rng(seed)
+    small = random.integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
+
+
+def make_classes(folder: Path, count: int = 4, size: tuple[int, int] = (96, 80)) -> Path:
+    """A folder per class, ``dark`` and ``light``, with ``count`` JPEGs in each; and ``tags.tsv``."""
+    lines = []
+    for label, base in (("dark", 40), ("light", 210)):
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            random = np.random.default_rng(base * 100 + number)
+            pixels = np.clip(random.normal(base, 18, (size[1], size[0], 3)), 0, 255)
+            name = f"{label}/{number}.jpg"
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name, quality=90)
+            lines.append(f"{name}\t{label}\n")
+    (folder / "tags.tsv").write_text("".join(lines), encoding="utf-8")
+    return folder
