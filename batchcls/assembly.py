@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 from batchcls.decode import Decoder
 from batchcls.engines.local import LocalEngine
+from batchcls.errors import TagsError
 from batchcls.framing import Framing
 from batchcls.imageformats import image_suffixes
+from batchcls.pipeline import unreadable
 from batchcls.plugins import DEFAULT_FEATURIZER, registry
+from batchcls.records import ImageFile, TaggedImage
 from batchcls.scan import ScanRules
+from batchcls.tags import read_tags
 from batchcls.training import Parts
 
 if TYPE_CHECKING:
@@ -26,7 +30,8 @@ def scan_rules(settings: Settings, *, skip: str | None = None) -> ScanRules:
     never = set()
     if skip is not None and skip != STDOUT:
         folder, name = os.path.split(os.path.abspath(skip))
-        never.add(os.path.join(os.path.realpath(folder), name))
+        # By its own name and, where it is a link, by its target's.
+        never |= {os.path.join(os.path.realpath(folder), name), os.path.realpath(skip)}
     scan = settings.scan
     return ScanRules(
         suffixes=image_suffixes(settings.decode.pillow_plugins),
@@ -47,6 +52,19 @@ def decoder(settings: Settings) -> Decoder:
 def engine(settings: Settings) -> LocalEngine:
     """Give the engine."""
     return LocalEngine(settings.run.jobs)
+
+
+def tags(settings: Settings, source: str, images: str | None) -> list[TaggedImage]:
+    """Read tags; where there are problems, the images that can't be read are named with them."""
+    try:
+        return read_tags(source, images, scan_rules(settings))
+    except TagsError as error:
+        files = [ImageFile(tag.path, tag.named) for tag in error.sound]
+        problems = [
+            f"{file.key}: {reason}"
+            for file, reason in unreadable(files, decoder(settings), engine(settings))
+        ]
+        raise TagsError([*error.problems, *problems], hint=error.hint) from None
 
 
 def training_parts(settings: Settings) -> Parts:

@@ -3,58 +3,72 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
 import sys
+import weakref
 from collections.abc import Iterator
 from typing import IO
 
 from batchcls.errors import BatchclsError, UsageError
+from batchcls.text import shown
 
 STDOUT = "-"
+
+# What a file system says that can't sync; the others mean that the bytes are not safe.
+_CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
 class AtomicFile:
     """Bytes written next to ``path`` and moved there by :meth:`commit`, in one step.
 
-    Until then, and after :meth:`discard`, whatever stood at ``path`` is untouched. ``-`` is
-    standard output; that, and a device or a pipe at ``path``, is written to at once, as there is
-    nothing to replace. Raises UsageError where ``path`` can't be a file, BatchclsError where
-    writing fails.
+    Until then, and after :meth:`discard`, whatever stood at ``path`` is untouched. A new file
+    has the mode that the umask gives; one that takes another's place has that one's mode, and its
+    owner where the system allows. ``-`` is standard output; that, and a device or a pipe at
+    ``path``, is written to at once, as there is nothing to replace. Raises UsageError where
+    ``path`` can't be a file, BatchclsError where writing fails.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._target = os.path.realpath(path)  # a link stays, and its target is replaced
         self._temporary: str | None = None
+        if path != STDOUT and ("\0" in path or os.path.basename(path) in {"", ".", ".."}):
+            raise UsageError(
+                f"{shown(path) or 'an empty path'}: not a file's name",
+                hint="Name a file to be written.",
+            )
+        self._target = os.path.realpath(path)  # a link stays, and its target is replaced
         with self._explained():
             self.file = self._open()
 
     def _open(self) -> IO[bytes]:
         if self.path == STDOUT:
-            return os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-        mode = 0o666
-        if os.path.exists(self._target):
-            status = os.stat(self._target)
-            if stat.S_ISDIR(status.st_mode):
+            return _standard_output()
+        before = _status(self._target)
+        if before is not None and not stat.S_ISREG(before.st_mode):
+            if stat.S_ISDIR(before.st_mode):
                 raise UsageError(
-                    f"{self.path}: a folder, where a file is to be written",
+                    f"{shown(self.path)}: a folder, where a file is to be written",
                     hint="Name a file.",
                 )
-            if not stat.S_ISREG(status.st_mode):
-                return open(self._target, "wb")
-            mode = stat.S_IMODE(status.st_mode)
+            return open(self._target, "wb")
         folder = os.path.dirname(self._target)
         if not os.path.isdir(folder):
             raise UsageError(
-                f"{self.path}: the folder {folder} does not exist",
+                f"{shown(self.path)}: the folder {shown(folder)} does not exist",
                 hint="Create it, or name a file elsewhere.",
             )
         temporary = os.path.join(folder, f".batchcls-{secrets.token_hex(8)}.tmp")
+        # Before the file is there, so that no interruption, nor the end of the process, leaves it.
+        self._cleanup = weakref.finalize(self, _remove, temporary)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        file = os.fdopen(os.open(temporary, flags, mode), "wb")
+        # Nobody reads a secret file's successor before it has the mode of the secret file.
+        file = os.fdopen(os.open(temporary, flags, 0o666 if before is None else 0o600), "wb")
         self._temporary = temporary
+        if before is not None:
+            _take_over(temporary, before)
         return file
 
     def write(self, data: bytes) -> None:
@@ -68,11 +82,12 @@ class AtomicFile:
             with self._explained():
                 self.file.flush()
                 if self._temporary is not None:
-                    os.fsync(self.file.fileno())
+                    _sync(self.file.fileno())
                 self.file.close()
                 if self._temporary is not None:
                     os.replace(self._temporary, self._target)
                     self._temporary = None
+                    self._cleanup.detach()
                     _sync_folder(os.path.dirname(self._target))
         except BaseException:
             self.discard()
@@ -83,8 +98,7 @@ class AtomicFile:
         with contextlib.suppress(OSError):
             self.file.close()
         if self._temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(self._temporary)
+            self._cleanup()
             self._temporary = None
 
     @contextlib.contextmanager
@@ -94,9 +108,10 @@ class AtomicFile:
         except BrokenPipeError:
             raise  # the reader of standard output has had enough
         except OSError as error:
+            what = "standard output" if self.path == STDOUT else shown(self.path)
             raise BatchclsError(
-                f"{self.path}: can't be written: {error.strerror or error}",
-                hint="What stood there before is untouched.",
+                f"{what}: can't be written: {error.strerror or error}",
+                hint="What stood there before is untouched." if self._temporary else "",
             ) from error
 
 
@@ -109,6 +124,41 @@ def write_atomically(path: str, data: bytes) -> None:
     except BaseException:
         file.discard()
         raise
+
+
+def _standard_output() -> IO[bytes]:
+    if sys.stdout is None:  # the process was started with it closed
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    sys.stdout.flush()
+    return os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _take_over(path: str, before: os.stat_result) -> None:
+    """Give ``path`` the owner, as far as that is allowed, and the mode of the file before it."""
+    with contextlib.suppress(OSError, AttributeError):  # Windows has no owners
+        os.chown(path, before.st_uid, before.st_gid)
+    with contextlib.suppress(OSError):  # some file systems have no modes
+        os.chmod(path, stat.S_IMODE(before.st_mode) & 0o777)
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
 
 
 def _sync_folder(folder: str) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,6 +32,9 @@ class _Group(TyperGroup):
             if error.hint:
                 print(error.hint, file=sys.stderr)
             raise typer.Exit(error.exit_status) from None
+        except KeyboardInterrupt:
+            print("batchcls: interrupted; nothing was written", file=sys.stderr)
+            raise typer.Exit(ExitStatus.INTERRUPTED) from None
         except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(ExitStatus.FAILED) from None
@@ -263,6 +265,4 @@ def main() -> None:
         # A name that the terminal's encoding lacks is escaped; it must not end the run.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    # Pillow's remarks on odd metadata of this image or that are noise in a job's mail.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
     app()

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image, UnidentifiedImageError
 
+from batchcls import postscript
 from batchcls.colour import displayable
 from batchcls.errors import DecodeError
+from batchcls.imageformats import keep_quiet, register_plugins
+from batchcls.text import shown
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile as PillowFile
@@ -23,21 +27,46 @@ if TYPE_CHECKING:
 DEFAULT_MAX_PIXELS = 250_000_000
 
 # A JPEG is decoded at 1/2, 1/4 or 1/8 of its size as long as its short side keeps at least this
-# many pixels: twice what the tightest framing of a 224-pixel input needs. docs/performance.md
-# has what less of it costs.
+# many pixels: twice what the tightest framing of a 224-pixel input needs, and in proportion for
+# larger inputs. docs/performance.md has what less of it costs.
+DEFAULT_INPUT_SIZE = 224
 REDUCED_SHORT_SIDE = 512
 
 _EXIF_ORIENTATION = 0x0112
-_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"})
 _REASONS = {
     errno.ENOENT: "no such file: it vanished after it was found, or is a dangling link",
+    errno.ENOTDIR: "no such file: it vanished after it was found",
     errno.ESTALE: "no such file: it vanished after it was found",
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
-    errno.EISDIR: "a folder, not an image file",
     errno.ELOOP: "a link that leads back to itself",
-    errno.ENXIO: "not a regular file",
 }
+_NOT_FILES = {
+    stat.S_IFDIR: "a folder, not an image file",
+    stat.S_IFIFO: "a named pipe, not a regular file",
+    stat.S_IFSOCK: "a socket, not a regular file",
+    stat.S_IFCHR: "a device, not a regular file",
+    stat.S_IFBLK: "a device, not a regular file",
+}
+# What begins like one of these, and yet no decoder takes it, is damaged.
+_BEGINNINGS = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF8": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"RIFF": "WebP",
+}
+_BRANDS = {
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"), "HEIF"),
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+}
+_HINTS = {
+    "HEIF": "a HEIF image, damaged, or in need of pillow-heif (pip install 'batchcls[heif]')",
+    "AVIF": "an AVIF image, damaged, or in need of Pillow 11.3 or later",
+}
+# Pillow gives samples of other depths as 8 bits, but not so the transparent colour.
+_TO_8_BITS = {"L;2": (85, 1), "L;4": (17, 1), "RGB;16B": (1, 256)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,65 +83,122 @@ class Picture:
 
 
 class Decoder:
-    """Decodes files one at a time; safe to share between threads."""
+    """Decodes files one at a time; safe to share between threads.
+
+    ``max_pixels`` is the limit on width times height, checked before pixels are decoded.
+    """
 
     def __init__(self, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
         self.max_pixels = max_pixels
-        # Ours is the limit that counts (below). Pillow's own, smaller one must not come first, but
-        # it stays as a second line for images inside an image, such as the PNG in an icon.
-        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
+        register_plugins()
+        # Pillow refuses what has more than twice this, also images inside an image, such as the
+        # PNG in an icon. It holds for the whole process, so it is only ever raised; for the image
+        # itself, the limit that counts is the one below.
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, (max_pixels + 1) // 2)
+        keep_quiet()
 
-    def decode(self, path: str) -> Picture:
-        """Decode the first frame of ``path``. Raises DecodeError with the reason."""
+    def decode(self, path: str, input_size: int = DEFAULT_INPUT_SIZE) -> Picture:
+        """Decode the first frame of ``path``. Raises DecodeError with the reason, and no other.
+
+        ``input_size`` is the edge of the square that the picture will be framed to: a JPEG that is
+        far larger is decoded at a reduced size.
+        """
         try:
             with _open_regular(path) as file:
-                return self._decode(file)
-        except DecodeError:
+                return self._decode(file, path, input_size)
+        except (DecodeError, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except MemoryError:
             raise DecodeError("not enough memory to decode it") from None
+        except Image.DecompressionBombError as error:  # from an image inside the image, too
+            pixels = re.search(r"\((\d+) pixels", str(error))
+            raise DecodeError(
+                self._too_large(f"{int(pixels[1]):,} pixels, " if pixels else "")
+            ) from None
         except OSError as error:
             raise DecodeError(_reason(error)) from error
-        except Exception as error:
-            raise DecodeError(
-                _tidy(f"can't be decoded: {type(error).__name__}: {error}")
-            ) from error
+        except BaseException as error:  # a decoder written in Rust panics outside of Exception
+            raise DecodeError(_tidy(f"can't be decoded: {_message(error)}")) from error
 
-    def _decode(self, file: IO[bytes]) -> Picture:
+    def _decode(self, file: IO[bytes], path: str, input_size: int) -> Picture:
         try:
             image = Image.open(file)
         except UnidentifiedImageError:
             raise DecodeError(_what_else(file)) from None
-        except Image.DecompressionBombError:
-            raise DecodeError(self._too_large("")) from None
         with image:
-            width, height = image.size
-            if width * height > self.max_pixels:
-                raise DecodeError(self._too_large(f"{width} x {height}, "))
-            if width < 1 or height < 1:
+            self._check(image)
+            short_side = -(-REDUCED_SHORT_SIDE * input_size // DEFAULT_INPUT_SIZE)
+            short_side = max(REDUCED_SHORT_SIDE, short_side)
+            image.draft(None, (short_side, short_side))
+            _mend_transparency(image)
+            loaded = _loaded(image, path)
+            self._check(loaded)  # a size that only decoding brings to light
+            if 0 in loaded.size:
                 raise DecodeError("has no pixels")
-            image.draft(None, (REDUCED_SHORT_SIDE, REDUCED_SHORT_SIDE))
-            image.load()
             profile = image.info.get("icc_profile")
             return Picture(
-                image=displayable(image),
+                image=displayable(loaded),
                 orientation=_orientation(image),
                 profile=profile if isinstance(profile, bytes) else b"",
             )
+
+    def _check(self, image: Image.Image) -> None:
+        width, height = image.size
+        if width * height > self.max_pixels:
+            raise DecodeError(self._too_large(f"{width} x {height}, "))
 
     def _too_large(self, size: str) -> str:
         return f"too large: {size}more than {self.max_pixels:,} pixels (decode.max_pixels)"
 
 
 def _open_regular(path: str) -> IO[bytes]:
-    """Open a regular file, and no other: opening a named pipe would wait for ever."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    file = os.fdopen(os.open(path, flags), "rb")
-    mode = os.fstat(file.fileno()).st_mode
-    if stat.S_ISREG(mode):
-        return file
-    file.close()
-    raise DecodeError(_REASONS[errno.EISDIR if stat.S_ISDIR(mode) else errno.ENXIO])
+    """Open a regular file, and no other: a named pipe would wait, a device might do things."""
+    _require_regular(os.stat(path))
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - the caller's to close
+    try:
+        _require_regular(os.fstat(file.fileno()))  # it may have been replaced meanwhile
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _require_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = stat.S_IFMT(status.st_mode)
+        raise DecodeError(_NOT_FILES.get(kind, "not a regular file"))
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _loaded(image: PillowFile, path: str) -> Image.Image:
+    """Decode the pixels, so that the file is needed no more."""
+    if image.format == "EPS":
+        return postscript.render(image, path)
+    image.load()
+    loaded: Any = image
+    # Of a PNG inside an icon, Pillow's icons lose the palette and the transparent colour.
+    if image.mode not in {"LA", "RGBA"}:
+        if image.format == "ICNS":
+            loaded = loaded.icns.getimage(loaded.best_size)
+        elif image.format == "ICO":
+            loaded = loaded.ico.getimage(image.size)
+    loaded.load()
+    return loaded  # type: ignore[no-any-return]
+
+
+def _mend_transparency(image: PillowFile) -> None:
+    """Bring a PNG's transparent colour, which is in the file's depth, to that of the pixels."""
+    transparent = image.info.get("transparency")
+    if image.format != "PNG" or transparent is None or not image.tile:
+        return
+    factor, divisor = _TO_8_BITS.get(str(image.tile[0][3]), (1, 1))
+    if isinstance(transparent, int):
+        image.info["transparency"] = transparent * factor // divisor
+    elif isinstance(transparent, tuple):
+        image.info["transparency"] = tuple(value * factor // divisor for value in transparent)
 
 
 def _orientation(image: PillowFile) -> int:
@@ -122,29 +208,38 @@ def _orientation(image: PillowFile) -> int:
     """
     try:
         value = image.getexif().get(_EXIF_ORIENTATION, 1)
+        return int(value) if value in range(1, 9) else 1
     except Exception:  # noqa: BLE001 - broken metadata is no reason to lose the image
         return 1
-    return value if value in range(1, 9) else 1
 
 
 def _what_else(file: IO[bytes]) -> str:
-    """Say what a file is that no decoder knows."""
+    """Say what a file is that no decoder takes."""
     file.seek(0)
-    head = file.read(12)
+    head = file.read(16)
     if not head:
         return "an empty file"
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
-        return "a HEIF image, which needs the package pillow-heif (pip install 'batchcls[heif]')"
+    if head[4:8] == b"ftyp" and head[8:12] in _BRANDS:
+        return _HINTS[_BRANDS[head[8:12]]]
+    for beginning, name in _BEGINNINGS.items():
+        if head.startswith(beginning) and (name != "WebP" or head[8:12] == b"WEBP"):
+            return f"a damaged {name} image"
     return "not an image, or of a format that can't be read here"
 
 
 def _reason(error: OSError) -> str:
     if error.errno in _REASONS:
         return _REASONS[error.errno]
+    if error.errno is None:  # Pillow's, not the system's
+        return _tidy(f"can't be decoded: {error or type(error).__name__}")
     return _tidy(f"can't be read: {error.strerror or error}")
 
 
+def _message(error: BaseException) -> str:
+    name = type(error).__name__
+    return f"{name}: {error}" if str(error) else name
+
+
 def _tidy(reason: str) -> str:
-    """Make one short line of a decoder's message, which may quote the file's bytes."""
-    printable = " ".join(reason.encode("utf-8", "backslashreplace").decode("utf-8").split())
-    return printable[:300]
+    """Make one short, printable line of a decoder's message, which may quote the file's bytes."""
+    return shown(" ".join(reason.split()))[:300]

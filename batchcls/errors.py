@@ -6,7 +6,12 @@ exit status, in that one place. Anything else is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from batchcls.records import TaggedImage
 
 
 class ExitStatus(IntEnum):
@@ -19,6 +24,8 @@ class ExitStatus(IntEnum):
     """Wrong usage, configuration, tags or model file. Nothing was done."""
     UNREADABLE = 3
     """Done, and the report is written, but some images could not be read."""
+    INTERRUPTED = 130
+    """Ctrl-C. No report was written. (128 + SIGINT, as shells have it.)"""
 
 
 class BatchclsError(Exception):
@@ -46,10 +53,16 @@ class ConfigError(UsageError):
 
 
 class TagsError(UsageError):
-    """Labelled images that can't be used. ``problems`` holds them all, with file and line."""
+    """Labelled images that can't be used. ``problems`` holds them all, with file and line.
 
-    def __init__(self, problems: list[str], *, hint: str = "") -> None:
+    ``sound`` are the tags that have none so far.
+    """
+
+    def __init__(
+        self, problems: list[str], *, hint: str = "", sound: Sequence[TaggedImage] = ()
+    ) -> None:
         self.problems = problems
+        self.sound = sound
         count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
         super().__init__(f"{count} with the tags:\n" + "\n".join(problems), hint=hint)
 

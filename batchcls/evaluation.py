@@ -15,7 +15,6 @@ from batchcls.crossvalidation import losses
 from batchcls.errors import TagsError
 from batchcls.pipeline import ChunkClassifier, Engine, chunked
 from batchcls.records import ImageFile, Prediction, TaggedImage
-from batchcls.text import shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,7 +88,7 @@ def evaluate(
     """
     known = set(classes)
     unknown = [
-        f"{tag.where}: the model does not know the class {tag.label!r}"
+        f"{tag.named}: the model does not know the class {tag.label!r}"
         for tag in tags
         if tag.label not in known
     ]
@@ -102,7 +101,7 @@ def evaluate(
         predictions += chunk
         on_progress(len(chunk))
     problems = [
-        f"{tag.where}: {shown(tag.path)}: {prediction.error}"
+        f"{tag.named}: {prediction.error}"
         for tag, prediction in zip(tags, predictions, strict=True)
         if prediction.error is not None
     ]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import logging
+import warnings
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
@@ -27,37 +31,59 @@ def register_plugins(extra_modules: tuple[str, ...] = ()) -> None:
     """Import Pillow's formats and the plugins of Pillow that are installed.
 
     ``extra_modules`` (``decode.pillow_plugins`` in the configuration) are imported too, and must
-    exist; each registers itself on import.
+    exist; each registers itself on import. Raises ConfigError for one that can't be imported.
     """
     from PIL import Image
 
     Image.init()
     for module_name, functions in _KNOWN_PLUGINS.items():
-        if find_spec(module_name) is None:
-            continue
         try:
+            if find_spec(module_name) is None:
+                continue
             module = import_module(module_name)
             for function in functions:
                 getattr(module, function)()
-        except (ImportError, OSError, AttributeError):
-            continue  # a broken installation of something that nobody asked for
+        except Exception:  # noqa: BLE001, S112 - a broken installation that nobody asked for
+            continue
     for module_name in extra_modules:
         try:
             import_module(module_name)
-        except ImportError as error:
+        except Exception as error:
+            reason = str(error) if isinstance(error, ImportError) else repr(error)
             raise ConfigError(
-                f"decode -> pillow_plugins: {module_name}: {error}",
+                f"decode -> pillow_plugins: {module_name}: {reason}",
                 hint="Install the package that provides it, or take the line out.",
             ) from error
 
 
+def keep_quiet() -> None:
+    """Let Pillow say nothing on standard error of this file or that: it would be cron's mail.
+
+    What matters ends as a file's reason. All of this holds for the whole process.
+    """
+    warnings.filterwarnings("ignore", module=r"(PIL|pillow_\w+)(\.|$)")
+    _silence_logging_and_libtiff()
+
+
+@cache
+def _silence_logging_and_libtiff() -> None:
+    # Without a handler, the logging module prints errors.
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    # So does libtiff; Pillow tells it to withhold warnings only.
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(import_module("PIL._imaging").__file__).TIFFSetErrorHandler(None)
+
+
 def image_suffixes(extra_modules: Sequence[str] = ()) -> frozenset[str]:
-    """Give the extensions that count as images, lower-case, with the dot."""
+    """Give the extensions that count as images, lower-case, with the dot.
+
+    Raises ConfigError as :func:`register_plugins` does.
+    """
     from PIL import Image
 
     register_plugins(tuple(extra_modules))
     return frozenset(
         suffix.lower()
         for suffix, name in Image.registered_extensions().items()
-        if name not in _NEVER_DECODED
+        if name not in _NEVER_DECODED and suffix  # saving a SPIDER image registers no suffix
     )

@@ -11,7 +11,7 @@ from batchcls import modelfile
 from batchcls.atomic import write_atomically
 from batchcls.decode import DEFAULT_MAX_PIXELS, Decoder
 from batchcls.engines.local import LocalEngine
-from batchcls.errors import ModelFileError
+from batchcls.errors import ModelFileError, PluginError
 from batchcls.framing import PREPROCESSING, Framing
 from batchcls.pipeline import ChunkClassifier, Extractor, chunked
 from batchcls.plugins import registry
@@ -48,6 +48,8 @@ class Model:
             return cls.from_contents(modelfile.read(name))
         except ValueError as error:
             raise ModelFileError(f"{shown(name)}: {error}") from None
+        except PluginError as error:
+            raise ModelFileError(f"{shown(name)}: {error.message}", hint=error.hint) from None
 
     @classmethod
     def from_contents(cls, contents: modelfile.Contents) -> Model:

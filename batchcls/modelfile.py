@@ -2,28 +2,27 @@
 
 ``manifest.json``, ``classifier/NAME.npy`` for each array, ``featurizer/NAME`` for each file of the
 featurizer. Reading one trusts nothing in it: names, sizes and digests are checked before a member
-is used, arrays can't be pickles, and nothing is ever written to the disk.
+is used, arrays can't be pickles, nothing is unpacked to more than the file's own size, and nothing
+is ever written to the disk.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import math
 import os
 import re
 import stat
 import struct
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import msgspec
-import numpy as np
-from numpy.lib import format as npy
+from msgspec import Meta
 
+from batchcls.arrays import from_npy, to_npy
 from batchcls.errors import ModelFileError
 from batchcls.text import shown
 
@@ -41,10 +40,16 @@ _MEMBER = re.compile(
 )
 _MAX_MEMBERS = 100
 _MAX_FILE = 2 * 2**30
-# Nothing in a model compresses much; a member that unpacks to more than this is a bomb.
-_MAX_RATIO = 100
-_PLAIN_DTYPES = frozenset("biuf")  # booleans, integers, floats: numbers, never objects
+_MAX_MANIFEST = 8 * 2**20
+# A zip's end record, which `pack` leaves without a comment, and what zipfile would look for in
+# front of it: the record of a zip too large to be a model.
+_END = struct.Struct("<4s4x2H2L2s")
+_ZIP64 = struct.Struct("<4s16x")
+_MAX_DIRECTORY = _MAX_MEMBERS * 512
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip's first date: the same model gives the same bytes
+
+
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class FeaturizerEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,9 +58,9 @@ class FeaturizerEntry(msgspec.Struct, frozen=True, kw_only=True):
     ``preprocessing`` numbers the way from a file to pixels (``framing.PREPROCESSING``).
     """
 
-    name: str
-    digest: str
-    framing: str
+    name: Name
+    digest: Name
+    framing: Name
     preprocessing: int
     input_size: int
     dimension: int
@@ -64,7 +69,7 @@ class FeaturizerEntry(msgspec.Struct, frozen=True, kw_only=True):
 class ClassifierEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Which classifier, and the options it was fitted with."""
 
-    name: str
+    name: Name
     options: dict[str, float | str | bool] = {}
 
 
@@ -103,9 +108,7 @@ def pack(
     """Give the bytes of a model file; the manifest's ``members`` are filled in here."""
     members: dict[str, bytes] = {}
     for name, array in arrays.items():
-        buffer = io.BytesIO()
-        npy.write_array(buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
-        members[f"classifier/{name}.npy"] = buffer.getvalue()
+        members[f"classifier/{name}.npy"] = to_npy(array)
     for name, data in featurizer_files.items():
         members[f"featurizer/{name}"] = data
     for name in members:
@@ -114,6 +117,8 @@ def pack(
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
     manifest = msgspec.structs.replace(manifest, members=digests)
     text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    if len(members) >= _MAX_MEMBERS or len(text) > _MAX_MANIFEST:
+        raise ValueError("too many members, or too long a manifest, for a model file")
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, data in [(MANIFEST, text), *members.items()]:
@@ -126,7 +131,7 @@ def pack(
 def read(path: str) -> Contents:
     """Read and check a model file. Raises ModelFileError for whatever is wrong with it."""
     try:
-        return unpack(_bytes(path))
+        file = _opened(path)
     except OSError as error:
         raise ModelFileError(
             f"{shown(path)}: {error.strerror or error}",
@@ -134,31 +139,49 @@ def read(path: str) -> Contents:
         ) from None
     except ValueError as error:
         raise ModelFileError(f"{shown(path)}: {error}") from None
+    with file:
+        try:
+            return _contents(file, os.fstat(file.fileno()).st_size)
+        except OSError as error:
+            raise ModelFileError(
+                f"{shown(path)}: can't be read: {error.strerror or error}"
+            ) from None
+        except ValueError as error:
+            raise ModelFileError(f"{shown(path)}: {error}") from None
 
 
-def _bytes(path: str) -> bytes:
-    with open(path, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("not a regular file")
-        if status.st_size > _MAX_FILE:
-            raise ValueError(f"too large for a model file: {status.st_size:,} bytes")
-        return file.read()
+def _opened(path: str) -> IO[bytes]:
+    """Open a regular file, and no other: opening a named pipe would wait for ever."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = os.fdopen(os.open(path, flags), "rb")
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise ValueError("not a regular file")
 
 
 def unpack(data: bytes) -> Contents:
     """Check the bytes of a model file. Raises ValueError for whatever is wrong with them."""
+    return _contents(io.BytesIO(data), len(data))
+
+
+def _contents(file: IO[bytes], size: int) -> Contents:
+    """Check a model file of ``size`` bytes. ValueError for whatever is wrong with it."""
+    _check_ends(file, size)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = _checked_names(archive)
+        with zipfile.ZipFile(file) as archive:
+            names = _checked_names(archive, size)
             manifest = _manifest(archive.read(MANIFEST))
             if set(manifest.members) != names - {MANIFEST}:
                 raise ValueError("broken: its members are not those that its manifest lists")
             members = {name: archive.read(name) for name in manifest.members}
-    except (zipfile.BadZipFile, EOFError, zlib.error, struct.error, OverflowError) as error:
-        raise ValueError(f"not a model file, or a broken one ({error})") from None
     except (NotImplementedError, RuntimeError) as error:  # encrypted, or a version unheard of
-        raise ValueError(f"not a model file ({error})") from None
+        raise ValueError(f"not a model file ({_brief(error)})") from None
+    except (
+        *(zipfile.BadZipFile, EOFError, struct.error, OverflowError),
+        *(UnicodeError, LookupError),
+    ) as error:
+        raise ValueError(f"not a model file, or a broken one ({_brief(error)})") from None
     for name, digest in manifest.members.items():
         if hashlib.sha256(members[name]).hexdigest() != digest:
             raise ValueError(f"broken: {name} is not what it was when the model was saved")
@@ -170,10 +193,29 @@ def unpack(data: bytes) -> Contents:
             arrays[file_name.removesuffix(".npy")] = _array(name, content)
         else:
             files[file_name] = content
-    return Contents(manifest, arrays, files, hashlib.sha256(data).hexdigest())
+    return Contents(manifest, arrays, files, _digest(file))
 
 
-def _checked_names(archive: zipfile.ZipFile) -> set[str]:
+def _check_ends(file: IO[bytes], size: int) -> None:
+    """Check the first bytes and the end record, which says how much zipfile is about to read."""
+    if size > _MAX_FILE:
+        raise ValueError(f"too large for a model file: {size:,} bytes")
+    tail_size = _ZIP64.size + _END.size
+    if size < tail_size or file.read(4) != b"PK\x03\x04":
+        raise ValueError("not a model file: not a zip" if size else "an empty file")
+    file.seek(size - tail_size)
+    tail = file.read(tail_size)
+    if len(tail) < tail_size:
+        raise ValueError("it became shorter while it was read")
+    [before] = _ZIP64.unpack_from(tail)
+    mark, here, entries, length, _, comment = _END.unpack_from(tail, _ZIP64.size)
+    if mark != b"PK\x05\x06" or comment != b"\0\0" or before == b"PK\x06\x07":
+        raise ValueError("not a model file, or a broken one: a zip without its end")
+    if max(here, entries) > _MAX_MEMBERS or length > _MAX_DIRECTORY:
+        raise ValueError(f"not a model file: a zip of {entries:,} members")
+
+
+def _checked_names(archive: zipfile.ZipFile, size: int) -> set[str]:
     """Give the members' names, after checking what the archive declares of them."""
     infos = archive.infolist()
     names = {info.filename for info in infos}
@@ -183,15 +225,15 @@ def _checked_names(archive: zipfile.ZipFile) -> set[str]:
         raise ValueError("not to be trusted: too many members, or one twice")
     total = 0
     for info in infos:
-        if info.filename != MANIFEST and not _MEMBER.fullmatch(info.filename):
-            raise ValueError(f"not to be trusted: it holds {shown(info.filename)!r}")
-        if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-            raise ValueError(f"not to be trusted: {info.filename} is packed in an unusual way")
+        name = info.filename
+        if name != MANIFEST and not _MEMBER.fullmatch(name):
+            raise ValueError(f"not to be trusted: it holds '{_brief(name)}'")
+        # What is declared of a compressed member may be a lie that only unpacking tells.
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+            raise ValueError(f"not to be trusted: {name} is compressed, which batchcls never does")
         total += info.file_size
-        if info.file_size > info.compress_size * _MAX_RATIO or total > _MAX_FILE:
-            raise ValueError(
-                f"not to be trusted: {info.filename} would unpack to {info.file_size:,} bytes"
-            )
+        if total > size or (name == MANIFEST and info.file_size > _MAX_MANIFEST):
+            raise ValueError(f"not to be trusted: {name} claims {info.file_size:,} bytes")
     return names
 
 
@@ -209,8 +251,8 @@ def _manifest(data: bytes) -> Manifest:
         if number != FORMAT:
             raise ValueError(f"of a format that never was: {number}")
         manifest = msgspec.json.decode(data, type=Manifest)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ValueError(f"broken: {MANIFEST}: {error}") from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ValueError(f"broken: {MANIFEST}: {_brief(error)}") from None
     classes = manifest.classes
     if len(classes) < 2 or len(set(classes)) != len(classes) or not all(classes):
         raise ValueError(f"broken: {MANIFEST}: classes: two or more different names are expected")
@@ -218,19 +260,20 @@ def _manifest(data: bytes) -> Manifest:
 
 
 def _array(name: str, data: bytes) -> NDArray[Any]:
-    """Read one ``.npy``; what its header claims must be what is there."""
-    stream = io.BytesIO(data)
     try:
-        version = npy.read_magic(stream)
-        if version != (1, 0):
-            raise ValueError(f"version {version}")
-        shape, fortran_order, dtype = npy.read_array_header_1_0(stream)
-    except (ValueError, EOFError, SyntaxError, TypeError) as error:
-        raise ValueError(f"broken: {name} is not an array ({error})") from None
-    if dtype.kind not in _PLAIN_DTYPES or dtype.hasobject:
-        raise ValueError(f"not to be trusted: {name} holds {dtype}, not plain numbers")
-    start = stream.tell()
-    if fortran_order or math.prod(shape) * dtype.itemsize != len(data) - start:
-        raise ValueError(f"broken: {name} has not the size that its header claims")
-    array: NDArray[Any] = np.frombuffer(data, dtype=dtype, offset=start).reshape(shape).copy()
-    return array
+        return from_npy(data)
+    except ValueError as error:
+        raise ValueError(f"not to be trusted: {name}: {_brief(error)}") from None
+
+
+def _digest(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    file.seek(0)
+    while block := file.read(2**20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _brief(what: object) -> str:
+    """Give one short line, whatever a stranger's file put into it."""
+    return shown(str(what))[:200]

@@ -70,14 +70,22 @@ class Extractor:
             try:
                 if file.problem is not None:
                     raise DecodeError(file.problem)
-                picture = self.decoder.decode(file.path)
+                framed = self._framed(file.path)
             except DecodeError as error:
                 reasons.append(str(error))
                 continue
             reasons.append(None)
-            for framing, framed in zip(self.framings, pixels, strict=True):
-                framed.append(frame(picture, framing, self.featurizer.input_size))
-        return Extracted([featurize(self.featurizer, framed) for framed in pixels], reasons)
+            for batch, square in zip(pixels, framed, strict=True):
+                batch.append(square)
+        return Extracted([featurize(self.featurizer, batch) for batch in pixels], reasons)
+
+    def _framed(self, path: str) -> list[NDArray[np.uint8]]:
+        size = self.featurizer.input_size
+        picture = self.decoder.decode(path, size)
+        try:
+            return [frame(picture, framing, size) for framing in self.framings]
+        except MemoryError:
+            raise DecodeError("not enough memory to resize it") from None
 
 
 @dataclass(frozen=True)
@@ -120,6 +128,24 @@ class Summary:
     def images(self) -> int:
         """Rows in the report."""
         return self.labels.total() + self.unreadable
+
+
+def unreadable(
+    files: Iterable[ImageFile], decoder: Decoder, engine: Engine
+) -> Iterator[tuple[ImageFile, str]]:
+    """Decode files for nothing but to learn which can't be, and why."""
+
+    def check(chunk: list[ImageFile]) -> list[tuple[ImageFile, str]]:
+        bad = []
+        for file in chunk:
+            try:
+                decoder.decode(file.path)
+            except DecodeError as error:
+                bad.append((file, str(error)))
+        return bad
+
+    for bad in engine.map(check, chunked(files)):
+        yield from bad
 
 
 def chunked(items: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from batchcls.text import shown
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -57,8 +59,16 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class TaggedImage:
-    """One labelled image: the file, its label, and where the tag stands (``tags.tsv:3``)."""
+    """One labelled image: the file, its label, and where the tag stands (``tags.tsv:3``).
+
+    ``where`` is empty if the label is the name of the image's folder.
+    """
 
     path: str
     label: str
-    where: str
+    where: str = ""
+
+    @property
+    def named(self) -> str:
+        """Give what an error begins with: the place of the tag and the image."""
+        return f"{self.where}: {shown(self.path)}" if self.where else shown(self.path)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathspec import PathSpec
 
 FOLDER_NAMED_AS_IMAGE = "a folder, not an image file"
+# A report that is being written, or was left by a run that was killed (see atomic.py).
+_UNFINISHED = (".batchcls-", ".tmp")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class ScanRules:
 
     ``suffixes`` are lower-case, with the dot. ``include`` and ``exclude`` are patterns as in a
     ``.gitignore`` (``thumbs/``, ``*.gif``, ``2023/**/raw``), matched against the path below the
-    folder that is scanned. ``skip`` holds absolute paths that are never taken: the report itself.
+    folder that is scanned. ``skip`` holds absolute paths, their folders free of links, that are
+    never taken: the report itself.
     """
 
     suffixes: frozenset[str]
@@ -55,7 +58,7 @@ class ScanRules:
 
     def wants_file(self, name: str, below: str) -> bool:
         """Whether a file counts as an image."""
-        if name.startswith(".") and not self.hidden:
+        if name.startswith(".") and (not self.hidden or _is_unfinished(name)):
             return False
         if not (self.all_files or self.is_image_name(name)):
             return False
@@ -66,6 +69,14 @@ class ScanRules:
     def is_image_name(self, name: str) -> bool:
         """Whether the extension is one of an image, in any case."""
         return os.path.splitext(name)[1].lower() in self.suffixes
+
+    def check(self) -> None:
+        """Raise UsageError where ``include`` or ``exclude`` holds what is no pattern."""
+        _ = self._include, self._exclude
+
+
+def _is_unfinished(name: str) -> bool:
+    return name.startswith(_UNFINISHED[0]) and name.endswith(_UNFINISHED[1])
 
 
 def _patterns(option: str, lines: Sequence[str]) -> PathSpec[Any] | None:
@@ -84,23 +95,16 @@ def scan(roots: Sequence[str], rules: ScanRules) -> Iterator[ImageFile]:
 
     With one folder, ``key`` is the path below it; with several roots it begins with the root as
     it was given, so that no two files share one. A file given by itself is always taken. A root
-    that does not exist is a UsageError, raised before anything is yielded.
+    that does not exist, and a pattern that is none, is a UsageError, raised before anything is
+    yielded.
     """
-    kept = _distinct(roots)
-    for root in kept:
-        try:
-            os.stat(root)
-        except OSError as error:
-            raise UsageError(
-                f"{shown(root)}: {error.strerror or error}",
-                hint="Name folders or image files that exist.",
-            ) from None
+    rules.check()
+    kept = _distinct(roots, rules)
     return _scan(kept, rules)
 
 
 def _scan(roots: Sequence[str], rules: ScanRules) -> Iterator[ImageFile]:
-    real = {os.path.realpath(root) for root in roots}
-    walker = _Walker(rules, never=rules.skip | (real if len(roots) > 1 else set()))
+    walker = _Walker(rules, never=rules.skip | _claimed(roots))
     for root in roots:
         if not os.path.isdir(root):
             yield ImageFile(path=root, key=_posix(root))
@@ -109,21 +113,64 @@ def _scan(roots: Sequence[str], rules: ScanRules) -> Iterator[ImageFile]:
             yield from walker.walk(root, prefix)
 
 
-def _distinct(roots: Iterable[str]) -> list[str]:
-    """Drop a root that was named before, be it through a link."""
+def _distinct(roots: Iterable[str], rules: ScanRules) -> list[str]:
+    """Drop a root that was named before, be it through a link; UsageError for one not there."""
     seen: dict[str, str] = {}
     for root in roots:
-        seen.setdefault(os.path.realpath(root), root)
+        try:
+            # A dangling link among images is one more unreadable image, no reason to stop.
+            if not (os.path.islink(root) and rules.is_image_name(root)):
+                os.stat(root)
+            seen.setdefault(_identity(root), root)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in it
+            raise UsageError(
+                f"{shown(root)}: {getattr(error, 'strerror', None) or error}",
+                hint="Name folders or image files that exist.",
+            ) from None
     return list(seen.values())
+
+
+def _identity(root: str) -> str:
+    """Give what tells roots apart: a folder's place; a file's name, too, as two may be linked."""
+    if os.path.isdir(root):
+        return os.path.realpath(root)
+    folder, name = os.path.split(os.path.abspath(root))
+    return os.path.join(os.path.realpath(folder), name)
+
+
+def _claimed(roots: Sequence[str]) -> set[str]:
+    """Give the real paths that a walk leaves out, since each is a root of its own."""
+    if len(roots) < 2:
+        return set()
+    folders = {os.path.realpath(root) for root in roots if os.path.isdir(root)}
+    claimed = set(folders)
+    for root in roots:
+        if os.path.isdir(root):
+            continue
+        claimed.add(_identity(root))
+        folder = os.path.dirname(_identity(root))
+        # A link that a walk meets beside its target is a second name, with a row of its own, as
+        # without this root. A link from elsewhere stands for its target.
+        if not any(_is_below(folder, walked) for walked in folders):
+            claimed.add(os.path.realpath(root))
+    return claimed
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 @dataclass(slots=True)
 class _Level:
-    """A folder on the way down: what is left of its entries, and where it is."""
+    """A folder on the way down: what is left of its entries, and where it is.
+
+    ``real`` is its path with no link in it.
+    """
 
     entries: Iterator[tuple[str, bool]]
     folder: str
     below: str
+    real: str
 
 
 class _Walker:
@@ -140,9 +187,8 @@ class _Walker:
 
     def walk(self, root: str, prefix: str) -> Iterator[ImageFile]:
         """Yield the image files under ``root``; keys begin with ``prefix``."""
-        real_root = os.path.realpath(root)
         stack: list[_Level] = []
-        yield from self._enter(stack, root, "", prefix)
+        yield from self._enter(stack, root, "", os.path.realpath(root), prefix)
         while stack:
             level = stack[-1]
             entry = next(level.entries, None)
@@ -151,23 +197,32 @@ class _Walker:
                 continue
             name, is_folder = entry
             path, below = os.path.join(level.folder, name), level.below + name
-            if self.never and os.path.join(real_root, below) in self.never:
+            if self.never and os.path.join(level.real, name) in self.never:
                 continue
             if not is_folder:
                 yield ImageFile(path=path, key=prefix + below)
                 continue
-            if self.rules.is_image_name(name):
+            if self.rules.is_image_name(name) and self.rules.wants_file(name, below):
                 yield ImageFile(path=path, key=prefix + below, problem=FOLDER_NAMED_AS_IMAGE)
-            yield from self._enter(stack, path, below + "/", prefix)
+            real = os.path.join(level.real, name)
+            if self.rules.follow_links and os.path.islink(path):
+                real = os.path.realpath(path)
+                if real in self.never:
+                    continue
+            yield from self._enter(stack, path, below + "/", real, prefix)
 
     def _enter(
-        self, stack: list[_Level], folder: str, below: str, prefix: str
+        self, stack: list[_Level], folder: str, below: str, real: str, prefix: str
     ) -> Iterator[ImageFile]:
         """Go down into ``folder``; yields it as a problem where it can't be listed."""
         try:
-            if not self._visited_before(folder):
-                stack.append(_Level(iter(self._entries(folder, below)), folder, below))
-        except OSError as error:
+            if self._visited_before(folder):
+                return
+            entries, error = self._entries(folder, below)
+            stack.append(_Level(iter(entries), folder, below, real))
+        except OSError as failure:
+            error = failure
+        if error is not None:
             reason = f"the folder can't be read: {error.strerror or error}"
             yield ImageFile(path=folder, key=prefix + below or "./", problem=reason)
 
@@ -182,26 +237,33 @@ class _Walker:
         self.visited.add(identity)
         return False
 
-    def _entries(self, folder: str, below: str) -> list[tuple[str, bool]]:
+    def _entries(self, folder: str, below: str) -> tuple[list[tuple[str, bool]], OSError | None]:
         """List what is wanted of a folder: (name, is a folder to go down into), sorted.
 
-        Only names are kept, since one folder may hold a million files.
+        Only names are kept, since one folder may hold a million files. Where a listing fails
+        half-way, as on a network, what it gave counts, and the error is given, too.
         """
         found: list[tuple[str, bool]] = []
+        error: OSError | None = None
         with os.scandir(folder) as entries:
-            for entry in entries:
-                name = entry.name
-                is_folder = _is_folder(entry)
-                if is_folder and (self.rules.follow_links or not entry.is_symlink()):
-                    if self.rules.wants_folder(name, below + name):
-                        found.append((name, True))
-                elif self.rules.wants_file(name, below + name) and not (
-                    is_folder and self.rules.all_files
-                ):
-                    # A link to a folder that bears an image's name gets its row like a file.
-                    found.append((name, False))
+            try:
+                for entry in entries:
+                    is_folder = _is_folder(entry)
+                    enter = is_folder and (self.rules.follow_links or not entry.is_symlink())
+                    if self._wants(entry.name, below + entry.name, is_folder, enter):
+                        found.append((entry.name, enter))
+            except OSError as failure:
+                error = failure
         found.sort(key=lambda item: os.fsencode(item[0]))
-        return found
+        return found, error
+
+    def _wants(self, name: str, below: str, is_folder: bool, enter: bool) -> bool:
+        if enter:
+            return self.rules.wants_folder(name, below)
+        # A link to a folder is left alone, but where it bears an image's name it gets its row.
+        return (not is_folder or self.rules.is_image_name(name)) and self.rules.wants_file(
+            name, below
+        )
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -5,12 +5,13 @@ Every setting stands in ``batchcls/config_template.toml`` with a comment; a test
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import os
 import re
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -110,12 +111,13 @@ def load_settings(config: str | None, environment: Mapping[str, str]) -> Setting
 def _from_file(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
-            data = tomllib.load(file)
+            text = file.read().removeprefix(codecs.BOM_UTF8).decode("utf-8")
+        data = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(
             f"{shown(path)}: {error.strerror or error}", hint="`batchcls init` writes one."
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{shown(path)}: not TOML: {error}") from None
     _refuse_unknown(data, shown(path))
     folder = os.path.dirname(path)
@@ -174,20 +176,36 @@ def _convert(data: Mapping[str, Any], where: str, *, strict: bool) -> Settings:
         message, key = (match[1], match[2]) if match else (str(error), "")
         key = (key or "").replace(".", " -> ")
         message = message[:1].lower() + message[1:].replace("`", "")
+        if key == "train -> framing" and message.startswith(
+            "invalid enum"
+        ):  # says only what it got
+            message = f"expected one of {', '.join(get_args(FramingChoice))}, got{message[18:]}"
         raise ConfigError(f"{where}: {key}: {message}") from None
 
 
 def _with_environment(settings: Settings, environment: Mapping[str, str]) -> Settings:
-    """Apply ``BATCHCLS_SECTION_KEY`` variables; a list's items are separated by commas."""
+    """Apply ``BATCHCLS_SECTION_KEY`` variables; a list's items are separated by commas.
+
+    An empty variable counts as not set, but for a list, which it empties.
+    """
     for section, struct in SECTIONS.items():
         current = getattr(settings, section)
+        prefix = f"BATCHCLS_{section}_".upper()
+        known = [f"{prefix}{key.upper()}" for key in struct.__struct_fields__]
+        for variable in environment:
+            if variable.startswith(prefix) and variable not in known:
+                raise ConfigError(
+                    f"the variable {shown(variable)}: there is no such setting",
+                    hint=_suggestion(variable, known, "Variables"),
+                )
         for key in struct.__struct_fields__:
             variable = f"BATCHCLS_{section}_{key}".upper()
-            if variable not in environment:
-                continue
-            text = environment[variable]
+            text = environment.get(variable)
             is_list = isinstance(getattr(current, key), list)
-            value = [item for item in text.split(",") if item] if is_list else text
+            if text is None or (text == "" and not is_list):
+                continue
+            items = [item.strip() for item in text.split(",")] if is_list else []
+            value = [item for item in items if item] if is_list else text
             parsed = _convert({section: {key: value}}, f"the variable {variable}", strict=False)
             setattr(current, key, getattr(getattr(parsed, section), key))
     return settings

@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 import os
+import stat
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,6 +35,7 @@ class _Line(NamedTuple):
     number: int
     path: str
     label: str
+    surplus: bool = False  # more cells than columns are known of
 
 
 def read_tags(source: str, images: str | None, rules: ScanRules) -> list[TaggedImage]:
@@ -52,7 +54,7 @@ def read_tags(source: str, images: str | None, rules: ScanRules) -> list[TaggedI
     if not tagged and not problems:
         problems.append(f"{shown(source)}: no tags in it")
     if problems:
-        raise TagsError(problems, hint=hint)
+        raise TagsError(problems, hint=hint, sound=tagged)
     return tagged
 
 
@@ -61,7 +63,11 @@ def _from_folder(source: str, rules: ScanRules) -> tuple[list[TaggedImage], list
 
     tagged: list[TaggedImage] = []
     problems: list[str] = []
-    for name in sorted(os.listdir(source), key=os.fsencode):
+    try:
+        names = sorted(os.listdir(source), key=os.fsencode)
+    except OSError as error:
+        raise UsageError(f"{shown(source)}: {error.strerror}", hint=_CLASSES_HINT) from None
+    for name in names:
         path = os.path.join(source, name)
         if name.startswith(".") and not rules.hidden:
             continue
@@ -76,14 +82,19 @@ def _from_folder(source: str, rules: ScanRules) -> tuple[list[TaggedImage], list
         problems += [f"{shown(file.path)}: {file.problem}" for file in found if file.problem]
         if not found:
             problems.append(f"{shown(path)}: a label with no image")
-        elif not _is_text(label):
-            problems.append(f"{shown(path)}: the label is not UTF-8")
-        tagged += [TaggedImage(file.path, label, shown(file.path)) for file in found]
+        elif not label or not _is_text(label):
+            problems.append(f"{shown(path)}: its name is no label: it is blank, or not UTF-8")
+        tagged += [TaggedImage(file.path, label) for file in found if not file.problem]
     return tagged, problems
 
 
 def _from_file(source: str, images: str | None) -> tuple[list[TaggedImage], list[str]]:
     base = os.path.dirname(source) if images is None else images
+    if images is not None and not os.path.isdir(images):
+        raise UsageError(
+            f"{shown(images)}: no such folder",
+            hint="--images (train.images) is the folder that the paths in the tags start from.",
+        )
     tagged: list[TaggedImage] = []
     problems: list[str] = []
     first: dict[str, TaggedImage] = {}
@@ -93,14 +104,15 @@ def _from_file(source: str, images: str | None) -> tuple[list[TaggedImage], list
         if problem:
             problems.append(f"{where}: {problem}")
             continue
-        path = os.path.join(base, line.path)
+        path = _path(base, line.path)
         tag = TaggedImage(path, line.label, where)
         before = first.setdefault(os.path.normpath(os.path.abspath(path)), tag)
         if before is tag:
-            tagged.append(tag)
             problem = _file_problem(path)
             if problem:
                 problems.append(f"{where}: {shown(path)}: {problem}")
+            else:
+                tagged.append(tag)
         elif before.label != line.label:
             problems.append(
                 f"{where}: {shown(line.path)} is tagged {line.label!r} here "
@@ -109,13 +121,21 @@ def _from_file(source: str, images: str | None) -> tuple[list[TaggedImage], list
     return tagged, problems
 
 
+def _path(base: str, cell: str) -> str:
+    """Give the path that a cell names; blanks around it count only where the file has them."""
+    exact = os.path.join(base, cell)
+    if cell == cell.strip() or (_file_problem(exact) is None):
+        return exact
+    return os.path.join(base, cell.strip())
+
+
 def _line_problem(line: _Line) -> str | None:
-    if not line.path:
+    if not line.path.strip():
         return f"the label {line.label!r} has no image" if line.label else "neither path nor label"
     if not line.label:
         return f"{shown(line.path)} has no label"
-    if "\t" in line.label:
-        return "more than two columns, and no header that names them"
+    if line.surplus:
+        return "more columns than path and label, or than the header names"
     if not _is_text(line.label):
         return f"the label {shown(line.label)} is not UTF-8"
     return None
@@ -123,7 +143,8 @@ def _line_problem(line: _Line) -> str | None:
 
 def _file_problem(path: str) -> str | None:
     try:
-        os.stat(path)
+        if stat.S_ISDIR(os.stat(path).st_mode):
+            return "a folder, not an image file"
     except OSError as error:
         return "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
     except ValueError:
@@ -149,11 +170,12 @@ def _text(source: str) -> str:
 def _lines(source: str, text: str) -> Iterator[_Line]:
     if "\0" in text:
         raise TagsError([f"{shown(source)}: not a text file"], hint=_FILE_HINT)
-    lines = [line.rstrip("\r") for line in text.split("\n")]
+    # A lone carriage return ends a line only where nothing else does (an old Macintosh's file).
+    lines = [line.rstrip("\r") for line in text.split("\n" if "\n" in text else "\r")]
     head = next((line for line in lines if line.strip()), "")
     header = _header(head)
     if header is not None:
-        yield from _table(text, header)
+        yield from _table(source, text, header)
     elif head and "\t" not in head:
         raise TagsError(
             [f"{shown(source)}: no tab between path and label, and no header names the columns"],
@@ -167,36 +189,46 @@ class _Header(NamedTuple):
     delimiter: str
     path: int
     label: int
+    width: int
 
 
 def _header(head: str) -> _Header | None:
     for delimiter in "\t,;":
-        names = [name.strip().lower() for name in next(csv.reader([head], delimiter=delimiter), [])]
+        try:
+            cells = next(csv.reader([head], delimiter=delimiter), [])
+        except csv.Error:
+            continue
+        names = [name.strip().lower() for name in cells]
         path = next((names.index(name) for name in PATH_COLUMNS if name in names), None)
         label = next((names.index(name) for name in LABEL_COLUMNS if name in names), None)
         if path is not None and label is not None:
-            return _Header(delimiter, path, label)
+            return _Header(delimiter, path, label, len(names))
     return None
 
 
-def _table(text: str, header: _Header) -> Iterator[_Line]:
+def _table(source: str, text: str, header: _Header) -> Iterator[_Line]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=header.delimiter)
     seen_header = False
-    for row in reader:
-        if not any(cell.strip() for cell in row):
-            continue
-        if not seen_header:
-            seen_header = True
-            continue
-        cells = row + [""] * (max(header.path, header.label) + 1 - len(row))
-        yield _Line(reader.line_num, cells[header.path].strip(), cells[header.label].strip())
+    number = 1  # of the line that a row begins in: a quoted cell may hold line breaks
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                if seen_header:
+                    cells = row + [""] * (header.width - len(row))
+                    surplus = any(cell.strip() for cell in cells[header.width :])
+                    yield _Line(number, cells[header.path], cells[header.label].strip(), surplus)
+                seen_header = True
+            number = reader.line_num + 1
+    except csv.Error as error:
+        raise TagsError([f"{shown(source)}:{number}: {error}"], hint=_FILE_HINT) from None
 
 
 def _plain(lines: list[str]) -> Iterator[_Line]:
     for number, line in enumerate(lines, start=1):
         if line.strip():
             path, _, label = line.partition("\t")
-            yield _Line(number, path.strip(), label.strip())
+            label = label.strip()
+            yield _Line(number, path, label, "\t" in label)
 
 
 def _is_text(label: str) -> bool:

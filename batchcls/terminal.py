@@ -20,12 +20,15 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
 from rich.text import Text
+
+from batchcls.errors import BatchclsError
 
 # Where nobody set a width, lines must not be cut to fit a screen that is not there.
 _PIPED_WIDTH = 500
@@ -94,11 +97,15 @@ class Terminal:
             known = total if isinstance(total, int) else None
             task = progress.add_task(what, total=known)
             if callable(total):
-                count = total
                 threading.Thread(
-                    target=lambda: progress.update(task, total=count()), daemon=True
+                    target=_set_total, args=(progress, task, total), daemon=True
                 ).start()
             yield lambda steps: progress.advance(task, steps)
+
+
+def _set_total(progress: Progress, task: TaskID, count: Callable[[], int]) -> None:
+    with contextlib.suppress(BatchclsError):  # the work itself meets the same error, and tells it
+        progress.update(task, total=count())
 
 
 class _Rate(ProgressColumn):

@@ -17,7 +17,6 @@ from batchcls.model import Model
 from batchcls.modelfile import ClassifierEntry, FeaturizerEntry, Manifest
 from batchcls.pipeline import Extractor, chunked
 from batchcls.records import ImageFile, TaggedImage
-from batchcls.text import shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +69,7 @@ def train(
     classes = sorted({tag.label for tag in tags})
     if len(classes) < 2:
         raise TagsError(
-            [f"{tags[0].where}: all images are tagged {classes[0]!r}; one class only"],
+            [f"{tags[0].named}: all images are tagged {classes[0]!r}; one class only"],
             hint="A classifier needs images of two classes or more.",
         )
     targets = np.array([classes.index(tag.label) for tag in tags], dtype=np.intp)
@@ -154,7 +153,7 @@ def _extract(
             block.append(features)
         on_progress(len(extracted.reasons))
     problems = [
-        f"{tag.where}: {shown(tag.path)}: {reason}"
+        f"{tag.named}: {reason}"
         for tag, reason in zip(tags, reasons, strict=True)
         if reason is not None
     ]

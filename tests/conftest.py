@@ -87,7 +87,7 @@ def picture(seed: int = 0, size: tuple[int, int] = (64, 48)) -> Image.Image:
 
 
 def make_classes(folder: Path, count: int = 4, size: tuple[int, int] = (96, 80)) -> Path:
-    """A folder per class, ``dark`` and ``light``, with ``count`` JPEGs in each; and ``tags.tsv``."""
+    """Make the folders ``dark`` and ``light`` with ``count`` JPEGs in each, and ``tags.tsv``."""
     lines = []
     for label, base in (("dark", 40), ("light", 210)):
         (folder / label).mkdir(parents=True, exist_ok=True)

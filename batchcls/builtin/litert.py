@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from batchcls.builtin.soundness import check_sound
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -78,6 +80,7 @@ class _Interpreter:
         with _without_banner():
             try:
                 self._interpreter: Any = Interpreter(model_content=network, num_threads=1)
+                check_sound(self._interpreter)
                 self._interpreter.allocate_tensors()
             except (RuntimeError, ValueError) as error:
                 raise ValueError(f"not a network that LiteRT can run: {error}") from error
@@ -94,6 +97,10 @@ class _Interpreter:
         if outputs[0]["dtype"] is not np.float32 or len(out_shape) != 2 or out_shape[0] != 1:
             raise ValueError(f"the network's output is {out_shape}, not float32 [1, D]")
         self.dimension = out_shape[1]
+        try:
+            self.run(np.zeros(shape, np.uint8))  # weights that are missing are found only now
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(f"not a network that LiteRT can run: {error}") from error
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         self._interpreter.set_tensor(self._input, pixels)

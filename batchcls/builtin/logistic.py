@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,14 +20,13 @@ _MAX_ITERATIONS = 1000
 # deviation would let it drown the others. So a variance counts as at least this share of the mean
 # one. docs/performance.md has what it does for log-loss.
 _VARIANCE_FLOOR = 0.1
+# A feature that hardly varies among a few images may vary widely elsewhere; dividing by its small
+# deviation would let it drown the others. So a variance counts as at least this share of the mean
+# one. docs/performance.md has what it does for log-loss.
+_VARIANCE_FLOOR = 0.1
 # Rows that go into one matrix product. Always as many: BLAS picks its kernel, and so the last
 # bit of a sum, by the shape, and a score must not depend on what else is in the batch.
 _BLOCK = 16
-
-
-# Below as many numbers, the threads of a matrix product wait for each other longer than they work:
-# fitting 8 images took 40 s with two of them on a busy machine, 0.5 s with one.
-_WORTH_THREADS = 2_000_000
 
 
 class LogisticRegression:
@@ -55,6 +53,14 @@ class LogisticRegression:
         self, features: NDArray[np.float32], targets: NDArray[np.intp], class_count: int
     ) -> None:
         """Learn from ``features`` ``[N, D]`` and ``targets`` ``[N]``; every class must occur."""
+        # More threads were slower at every size (three times with 10,000 images), and a hundred
+        # times where another process wanted the same cores.
+        with _controller().limit(limits=1):
+            self._fit(features, targets, class_count)
+
+    def _fit(
+        self, features: NDArray[np.float32], targets: NDArray[np.intp], class_count: int
+    ) -> None:
         from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 
         mean = features.mean(axis=0, dtype=np.float64)
@@ -69,8 +75,7 @@ class LogisticRegression:
             basis, triangle = np.linalg.qr(standardised.T)
             standardised = triangle.T
         model = SklearnLogisticRegression(C=self.C, max_iter=_MAX_ITERATIONS)
-        with _blas_threads(standardised.size):
-            model.fit(standardised, targets)
+        model.fit(standardised, targets)
         coefficients, intercept = model.coef_.T, model.intercept_
         if basis is not None:
             coefficients = basis @ coefficients
@@ -84,12 +89,10 @@ class LogisticRegression:
 
     def predict_proba(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Give the probabilities, float64 ``[N, C]``."""
-        logits = np.empty((len(features), len(self.bias)), dtype=np.float64)
-        block = np.zeros((_BLOCK, features.shape[1]), dtype=np.float32)
-        for start in range(0, len(features), _BLOCK):
-            rows = features[start : start + _BLOCK]
-            block[: len(rows)] = rows
-            logits[start : start + _BLOCK] = (block @ self.weights + self.bias)[: len(rows)]
+        # Not through BLAS, which sums in another order for another number of rows, or another
+        # place among them: a score must not depend on what else is in the batch.
+        products = np.einsum("nd,dc->nc", features, self.weights)
+        logits: NDArray[np.float64] = products.astype(np.float64) + self.bias
         logits -= logits.max(axis=1, keepdims=True)
         np.exp(logits, out=logits)
         logits /= logits.sum(axis=1, keepdims=True)
@@ -125,11 +128,3 @@ def _controller() -> Any:  # noqa: ANN401 - threadpoolctl is untyped
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
-
-
-def _blas_threads(size: int) -> AbstractContextManager[Any]:
-    """Hold BLAS to one thread for a small problem of ``size`` numbers."""
-    if size >= _WORTH_THREADS:
-        return nullcontext()
-    limit: AbstractContextManager[Any] = _controller().limit(limits=1)
-    return limit

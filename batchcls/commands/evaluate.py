@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from batchcls import assembly
 from batchcls.commands.choose import chosen_model
 from batchcls.evaluation import Evaluation, evaluate
-from batchcls.tags import read_tags
 from batchcls.terminal import print_json
 from batchcls.text import plural, shown
 
@@ -30,7 +29,7 @@ def evaluate_command(
     as_json: bool,
 ) -> None:
     """Classify tagged images and print what the model is worth, as tables or as JSON."""
-    tags = read_tags(tags_source, images, assembly.scan_rules(settings))
+    tags = assembly.tags(settings, tags_source, images)
     model = chosen_model(settings, model_option, terminal)
     work = model.chunk_classifier(settings.decode.max_pixels)
     with terminal.progress("evaluating", total=len(tags)) as advance:

@@ -29,8 +29,8 @@ def run_command(settings: Settings, model_option: str | None, terminal: Terminal
     rules = assembly.scan_rules(settings, skip=settings.run.output)
     files = scan(roots, rules)
     model = chosen_model(settings, model_option, terminal)
-    report = assembly.report(settings, model)
     work = model.chunk_classifier(settings.decode.max_pixels)
+    report = assembly.report(settings, model)
 
     def count() -> int:
         return sum(1 for _ in scan(roots, rules))
@@ -38,6 +38,10 @@ def run_command(settings: Settings, model_option: str | None, terminal: Terminal
     with terminal.progress("classifying", total=count) as advance:
         summary = run(files, work, assembly.engine(settings), report, advance)
     _print(summary, settings.run.output, terminal)
+    if summary.unreadable:
+        terminal.warn(
+            f"{plural(summary.unreadable, 'image')} could not be read; the report says why"
+        )
     if summary.images == 0:
         terminal.warn(f"no images found in {', '.join(shown(root) for root in roots)}")
     return ExitStatus.UNREADABLE if summary.unreadable else ExitStatus.OK

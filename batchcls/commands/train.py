@@ -10,7 +10,6 @@ import numpy as np
 from batchcls import assembly
 from batchcls.atomic import AtomicFile
 from batchcls.errors import UsageError
-from batchcls.tags import read_tags
 from batchcls.text import plural, shown
 from batchcls.training import train
 
@@ -27,7 +26,7 @@ def train_command(settings: Settings, output: str, terminal: Terminal) -> None:
             "no tags: nothing to learn from",
             hint="Name a file of tags: batchcls train tags.tsv",
         )
-    tags = read_tags(settings.train.tags, settings.train.images, assembly.scan_rules(settings))
+    tags = assembly.tags(settings, settings.train.tags, settings.train.images)
     parts = assembly.training_parts(settings)
     file = AtomicFile(output)  # before the work: a place that can't be written to is told at once
     try:

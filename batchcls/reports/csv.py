@@ -35,7 +35,11 @@ class CsvReport:
         self._file = AtomicFile(path)
         header = self._header()
         self._width = len(header)
-        self._rows([header])
+        try:
+            self._rows([header])
+        except BaseException:
+            self.discard()
+            raise
 
     def _header(self) -> list[str]:
         header = list(COLUMNS)

@@ -1,0 +1,120 @@
+"""What keeps the code easy to find one's way in, checked by reading it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import batchcls
+
+PACKAGE = Path(batchcls.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+STAGES = {
+    "batchcls.scan",
+    "batchcls.decode",
+    "batchcls.featurize",
+    "batchcls.classify",
+    *(f"batchcls.reports.{path.stem}" for path in PACKAGE.glob("reports/*.py")),
+} - {"batchcls.reports.__init__"}
+HEAVY = {
+    "tensorflow",
+    "sklearn",
+    "PIL",
+    "ai_edge_litert",
+    "joblib",
+    "numpy",
+    "scipy",
+    "threadpoolctl",
+}
+MOST_LINES = 300
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module that is imported anywhere in a file, for types alone or inside a function."""
+    found: set[str] = set()
+    package = name_of(path).split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def test_all_stages_are_there():
+    assert {name_of(path) for path in MODULES} >= STAGES
+    assert len(STAGES) >= 5
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_no_stage_imports_another(stage):
+    path = PACKAGE.parent / Path(*stage.split(".")).with_suffix(".py")
+    assert imports_of(path) & (STAGES - {stage}) == set()
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_no_stage_knows_who_joins_them(stage):
+    path = PACKAGE.parent / Path(*stage.split(".")).with_suffix(".py")
+    joiners = {"batchcls.pipeline", "batchcls.assembly", "batchcls.cli", "batchcls.plugins"}
+    assert imports_of(path) & joiners == set()
+
+
+def test_no_module_is_too_long_to_read():
+    lengths = {
+        name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES
+    }
+    assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
+
+
+def loaded_by(code: str) -> set[str]:
+    """Give the top-level modules that a process has loaded at its end."""
+    code = f"{code}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+def test_help_loads_nothing_heavy(arguments):
+    code = f"""
+import sys
+sys.argv = ["batchcls", *{arguments!r}]
+from batchcls.__main__ import main
+try:
+    main()
+except SystemExit as error:
+    assert not error.code
+"""
+    loaded = loaded_by(code)
+    assert {"batchcls", "typer"} <= loaded
+    assert loaded & HEAVY == set()
+
+
+def test_importing_batchcls_loads_nothing_heavy():
+    assert loaded_by("import batchcls") & (HEAVY | {"typer", "pluggy", "rich"}) == set()
+
+
+def test_classifying_loads_neither_tensorflow_nor_scikit_learn(tmp_path):
+    from .conftest import picture
+
+    picture().save(tmp_path / "a.jpg")
+    picture().save(tmp_path / "b.jpg")
+    code = """
+import sys
+sys.argv = ["batchcls", "run", "."]
+from batchcls.__main__ import main
+try:
+    main()
+except SystemExit as error:
+    assert not error.code
+"""
+    assert loaded_by(code) & {"tensorflow", "sklearn", "scipy", "keras"} == set()
