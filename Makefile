@@ -1,0 +1,41 @@
+# make run    the demonstration: installs, trains on the demo tags, classifies the demo images
+# make test   everything that must hold: style, types, tests
+# make format puts the code into its form
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# What the machine has; tests are spread over it.
+WORKERS ?= auto
+
+.PHONY: run test lint format clean
+
+run: $(VENV)/installed
+	$(BIN)/batchcls run
+
+test: lint
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "Python 3.10 to 3.13 is needed; name one: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo.batchcls report.csv build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
