@@ -20,13 +20,6 @@ _MAX_ITERATIONS = 1000
 # deviation would let it drown the others. So a variance counts as at least this share of the mean
 # one. docs/performance.md has what it does for log-loss.
 _VARIANCE_FLOOR = 0.1
-# A feature that hardly varies among a few images may vary widely elsewhere; dividing by its small
-# deviation would let it drown the others. So a variance counts as at least this share of the mean
-# one. docs/performance.md has what it does for log-loss.
-_VARIANCE_FLOOR = 0.1
-# Rows that go into one matrix product. Always as many: BLAS picks its kernel, and so the last
-# bit of a sum, by the shape, and a score must not depend on what else is in the batch.
-_BLOCK = 16
 
 
 class LogisticRegression:
