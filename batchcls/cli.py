@@ -186,8 +186,7 @@ def train(
     from batchcls.commands.train import train_command
     from batchcls.terminal import Terminal
 
-    target = output or settings.run.model or "model.batchcls"
-    train_command(settings, target, Terminal(quiet=quiet))
+    train_command(settings, output, Terminal(quiet=quiet))
 
 
 @app.command()

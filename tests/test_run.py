@@ -389,6 +389,20 @@ def test_model_of_the_configuration_is_trained_first_and_only_once(batchcls, tmp
     assert (tmp_path / "data" / "m.batchcls").stat().st_mtime_ns == before
 
 
+def test_configured_ready_model_is_used_although_tags_are_configured(batchcls, tmp_path):
+    make_classes(tmp_path / "images", count=2)
+    (tmp_path / "config.toml").write_text(
+        "[run]\nimages = ['images']\nmodel = 'imagenet'\n[train]\ntags = 'images/tags.tsv'\n"
+    )
+    result = batchcls("run")
+    assert result.status == 0, result.err
+    assert "training" not in result.err
+    assert not (tmp_path / "imagenet").exists()
+    assert batchcls("train").status == 0
+    assert (tmp_path / "model.batchcls").exists()
+    assert not (tmp_path / "imagenet").exists()
+
+
 def test_options_win_over_environment_and_that_over_the_configuration(batchcls, model, tmp_path):
     make_classes(tmp_path / "images", count=1)
     (tmp_path / "config.toml").write_text(

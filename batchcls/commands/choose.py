@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from batchcls.errors import ConfigError
 from batchcls.model import Model
+from batchcls.plugins import registry
 from batchcls.text import shown
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def chosen_model(settings: Settings, option: str | None, terminal: Terminal) -> 
             )
         terminal.say(f"No model is named, so the ready model {READY_MODEL} is used.")
         return Model.load(READY_MODEL)
+    if configured in registry().ready_models:
+        return Model.load(configured)
     if tags is not None and not os.path.exists(configured):
         from batchcls.commands.train import train_command
 

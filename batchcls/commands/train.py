@@ -10,6 +10,7 @@ import numpy as np
 from batchcls import assembly
 from batchcls.atomic import AtomicFile
 from batchcls.errors import UsageError
+from batchcls.plugins import registry
 from batchcls.text import plural, shown
 from batchcls.training import train
 
@@ -19,8 +20,18 @@ if TYPE_CHECKING:
     from batchcls.training import Training
 
 
-def train_command(settings: Settings, output: str, terminal: Terminal) -> None:
-    """Train from the tags that the settings name, and write the model to ``output``."""
+DEFAULT_OUTPUT = "model.batchcls"
+
+
+def train_command(settings: Settings, output: str | None, terminal: Terminal) -> None:
+    """Train from the tags that the settings name, and write the model.
+
+    It goes to ``output``, or to the file that the configuration names as the model.
+    """
+    if output is None:
+        configured = settings.run.model
+        ready = configured in registry().ready_models
+        output = DEFAULT_OUTPUT if configured is None or ready else configured
     if settings.train.tags is None:
         raise UsageError(
             "no tags: nothing to learn from",
