@@ -29,7 +29,8 @@ def to_npy(array: NDArray[Any]) -> bytes:
     array = np.asarray(array, order="C")
     buffer = io.BytesIO()
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    npy.write_array(buffer, little, version=(1, 0), allow_pickle=False)
+    write: Any = npy.write_array  # older NumPys have no types for it
+    write(buffer, little, version=(1, 0), allow_pickle=False)
     data = buffer.getvalue()
     from_npy(data)  # a model that can't be loaded must not be saved
     return data

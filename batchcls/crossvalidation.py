@@ -59,7 +59,8 @@ class CrossValidation:
 def losses(probabilities: NDArray[np.float64], targets: NDArray[np.intp]) -> NDArray[np.float64]:
     """Give -ln(probability of the true class), float64 ``[N]``."""
     true = probabilities[np.arange(len(targets)), targets]
-    return -np.log(np.clip(true, _TINY, 1.0))
+    loss: NDArray[np.float64] = -np.log(np.clip(true, _TINY, 1.0))
+    return loss
 
 
 def cross_validate(
