@@ -117,7 +117,7 @@ def _features(
         return features, parts.framing, {}
     framings = list(Framing)
     sample = stratified_sample(targets, FRAMING_SAMPLE)
-    sampled = _extract([tags[index] for index in sample], framings, parts, on_progress)
+    sampled = _extract([tags[int(index)] for index in sample], framings, parts, on_progress)
     losses: dict[Framing, float] = {}
     for framing, candidate in zip(framings, sampled, strict=True):
         loss = cross_validate(
@@ -127,7 +127,7 @@ def _features(
             losses[framing] = loss
     best = min(losses, key=lambda framing: losses[framing]) if losses else Framing.SQUARE
     rest = np.setdiff1d(np.arange(len(tags)), sample)
-    [others] = _extract([tags[index] for index in rest], [best], parts, on_progress)
+    [others] = _extract([tags[int(index)] for index in rest], [best], parts, on_progress)
     features = np.empty((len(tags), parts.featurizer.dimension), dtype=np.float32)
     features[sample] = sampled[framings.index(best)]
     features[rest] = others

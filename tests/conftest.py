@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,6 +27,16 @@ class Result:
     status: int
     out: str
     err: str
+
+
+# A process that was started in the background ignores Ctrl-C, and so would all that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Name bytes by number, not by content: a profile, say, has the time in it."""
+    return argname if isinstance(val, bytes) and len(val) > 16 else None
 
 
 @pytest.fixture(autouse=True)
