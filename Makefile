@@ -1,5 +1,6 @@
 # make run    the demonstration: installs, trains on the demo tags, classifies the demo images
 # make test   everything that must hold: style, types, tests
+# make soak   the tests with random input, with 100 times as much of it (half an hour)
 # make format puts the code into its form
 
 PYTHON ?= python3
@@ -8,13 +9,16 @@ BIN := $(VENV)/bin
 # What the machine has; tests are spread over it.
 WORKERS ?= auto
 
-.PHONY: run test lint format clean
+.PHONY: run test soak lint format clean
 
 run: $(VENV)/installed
 	$(BIN)/batchcls run
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+soak: $(VENV)/installed-dev
+	BATCHCLS_SOAK=100 $(BIN)/python -m pytest -n $(WORKERS) --timeout 7200 -m fuzz
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

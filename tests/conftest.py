@@ -12,12 +12,33 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
 # Photographs that are not part of the project; tests that need them are skipped without them.
 SHARED = Path(os.environ.get("BATCHCLS_SHARED", ROOT.parent / "shared"))
+
+
+# How many times the usual number of random examples to try: `make soak`, or 1.
+SOAK = int(os.environ.get("BATCHCLS_SOAK", "1"))
+
+
+def fuzzed(examples: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Mark a test with random input, which is the same each time, but for a soak."""
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        chosen = settings(
+            max_examples=examples * SOAK,
+            derandomize=SOAK == 1,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        return pytest.mark.fuzz(chosen(test))
+
+    return decorate
 
 
 @dataclass
@@ -43,7 +64,7 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Let no configuration of this machine reach a test, nor a test leave files behind."""
     for name in list(os.environ):
-        if name.startswith("BATCHCLS_"):
+        if name.startswith("BATCHCLS_") and name != "BATCHCLS_SOAK":
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batchcls.builtin.logistic import LogisticRegression
@@ -20,8 +20,9 @@ from batchcls.crossvalidation import (
     stratified_sample,
 )
 
+from .conftest import fuzzed
+
 COUNTS = st.lists(st.integers(1, 40), min_size=2, max_size=12)
-BOUNDED = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 
 
 def shuffled(counts: Sequence[int], seed: int = 0) -> np.ndarray:
@@ -29,7 +30,7 @@ def shuffled(counts: Sequence[int], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).permutation(targets)
 
 
-@BOUNDED
+@fuzzed(200)
 @given(counts=COUNTS, seed=st.integers(0, 5))
 def test_no_fold_leaves_a_class_out_of_training(counts, seed):
     targets = shuffled(counts, seed)
@@ -40,7 +41,7 @@ def test_no_fold_leaves_a_class_out_of_training(counts, seed):
         assert set(targets[~left]) == set(targets)
 
 
-@BOUNDED
+@fuzzed(200)
 @given(counts=COUNTS)
 def test_every_image_is_left_out_once_but_for_the_only_one_of_its_class(counts):
     targets = shuffled(counts)
@@ -50,7 +51,7 @@ def test_every_image_is_left_out_once_but_for_the_only_one_of_its_class(counts):
     assert (folds[~single] >= 0).all()
 
 
-@BOUNDED
+@fuzzed(200)
 @given(counts=COUNTS)
 def test_few_images_are_left_out_one_by_one_and_many_in_even_parts(counts):
     folds = fold_numbers(shuffled(counts))
@@ -62,7 +63,7 @@ def test_few_images_are_left_out_one_by_one_and_many_in_even_parts(counts):
         assert sizes.max() - sizes.min() <= 1
 
 
-@BOUNDED
+@fuzzed(200)
 @given(counts=COUNTS, seed=st.integers(0, 5))
 def test_a_class_is_spread_evenly_over_the_folds(counts, seed):
     targets = shuffled(counts, seed)
@@ -163,7 +164,7 @@ def test_losses_are_natural_logarithms_and_finite():
     np.testing.assert_allclose(losses(probabilities, np.array([1, 0, 1])), expected)
 
 
-@BOUNDED
+@fuzzed(200)
 @given(counts=COUNTS, size=st.integers(1, 300))
 def test_a_sample_keeps_every_class_in_about_its_share(counts, size):
     targets = shuffled(counts)

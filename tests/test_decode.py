@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image, features
 
@@ -26,7 +26,7 @@ from batchcls.decode import Decoder
 from batchcls.errors import DecodeError
 from batchcls.framing import Framing, frame
 from batchcls.imageformats import register_plugins
-from tests.conftest import picture
+from tests.conftest import fuzzed, picture
 from tests.images import SIZE, huge_png, photo, pixels, saved, unprivileged
 
 register_plugins()
@@ -590,13 +590,7 @@ if features.check("libtiff"):
     keep=st.floats(0, 1),
 )
 @example(start=0, seed=0, changes=0, near=64, keep=1.0)
-@settings(
-    max_examples=300,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+@fuzzed(300)
 def test_a_mangled_file_gives_a_picture_or_a_reason(
     start: int, seed: int, changes: int, near: int, keep: float
 ) -> None:

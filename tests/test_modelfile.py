@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batchcls import Model, modelfile
@@ -28,7 +28,7 @@ from batchcls.builtin.logistic import LogisticRegression
 from batchcls.errors import BatchclsError, ExitStatus, ModelFileError, PluginError
 from batchcls.framing import PREPROCESSING
 
-from .conftest import Result, picture
+from .conftest import Result, fuzzed, picture
 
 CANARY = "executed"
 NETWORK = "featurizer/network.tflite"
@@ -479,16 +479,7 @@ def assert_error_or_equal(data: bytes, original: modelfile.Contents, path: Path)
     assert contents.manifest == original.manifest
 
 
-FUZZ = settings(
-    max_examples=250,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-
-
-@FUZZ
+@fuzzed(250)
 @given(data=st.data())
 def test_a_file_with_bytes_changed_is_an_error_or_the_same_model(data, model, tmp_path):
     original = small(model)
@@ -499,7 +490,7 @@ def test_a_file_with_bytes_changed_is_an_error_or_the_same_model(data, model, tm
     assert_error_or_equal(bytes(changed), modelfile.unpack(original), tmp_path / "m.batchcls")
 
 
-@FUZZ
+@fuzzed(250)
 @given(data=st.data())
 def test_a_file_cut_or_with_a_piece_put_in_is_an_error_or_the_same_model(data, model, tmp_path):
     original = small(model)

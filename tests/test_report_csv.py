@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batchcls.records import Prediction, Status
 from batchcls.reports.csv import CsvReport, cell_path
 
-from .conftest import Result, picture
+from .conftest import Result, fuzzed, picture
 
 CLASSES = ["cat", "dog", "a, b"]
 
@@ -93,13 +93,7 @@ def read(data: bytes) -> list[list[str]]:
 NAMES = st.binary(min_size=1, max_size=20).map(lambda name: name.replace(b"\0", b"0"))
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@fuzzed(150)
 @given(names=st.lists(NAMES, max_size=8), error=st.text(max_size=20))
 def test_every_name_keeps_its_bytes_and_every_row_its_cells(tmp_path, names, error):
     error = error.encode("utf-8", "replace").decode().replace("\0", "")

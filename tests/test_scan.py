@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batchcls.decode import Decoder
 from batchcls.errors import DecodeError, UsageError
 from batchcls.imageformats import image_suffixes
 from batchcls.scan import ScanRules, scan
-from tests.conftest import picture
+from tests.conftest import fuzzed, picture
 from tests.images import huge_png, saved, unprivileged
 
 SUFFIXES = image_suffixes()
@@ -376,13 +376,7 @@ NAMES = st.sampled_from(["a", "b", "c.jpg", "d.PNG", ".e", ".f.jpg", "g.txt"])
 
 
 @given(paths=st.lists(st.lists(NAMES, min_size=1, max_size=4), max_size=12), follow=st.booleans())
-@settings(
-    max_examples=60,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+@fuzzed(60)
 def test_any_tree_gives_exactly_its_visible_images(
     paths: list[list[str]], follow: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from batchcls.builtin.soundness import check_sound
 
+from .conftest import SOAK
+
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
 flatbuffers = pytest.importorskip("flatbuffers")
 interpreter = pytest.importorskip("ai_edge_litert.interpreter")
@@ -146,7 +148,7 @@ network = files("batchcls.builtin").joinpath("data/efficientnet-lite0.tflite").r
 # The tables stand behind the weights, and in front of them.
 tables = [*range(64), *range(len(network) * 87 // 100, len(network))]
 outcomes = {"sound": 0, "refused": 0}
-for seed in range(250):
+for seed in range(int(sys.argv[1])):
     chance = random.Random(seed)
     changed = bytearray(network)
     for _ in range(chance.choice([1, 2, 4])):
@@ -162,9 +164,10 @@ print(outcomes["sound"], outcomes["refused"])
 """
 
 
+@pytest.mark.fuzz
 def test_a_network_with_bytes_of_its_tables_changed_never_ends_the_process():
     done = subprocess.run(
-        [sys.executable, "-c", FUZZ], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", FUZZ, str(250 * SOAK)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     sound, refused = map(int, done.stdout.split())
