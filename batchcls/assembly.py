@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from batchcls.decode import Decoder
@@ -54,17 +56,39 @@ def engine(settings: Settings) -> LocalEngine:
     return LocalEngine(settings.run.jobs)
 
 
-def tags(settings: Settings, source: str, images: str | None) -> list[TaggedImage]:
-    """Read tags; where there are problems, the images that can't be read are named with them."""
+def tags(
+    settings: Settings,
+    source: str,
+    images: str | None,
+    problems_of: Callable[[Sequence[TaggedImage]], list[str]],
+) -> list[TaggedImage]:
+    """Read tags, and list all that is wrong with them in one TagsError.
+
+    ``problems_of`` says what is wrong with them together. Where anything is, the images that can't
+    be read are named, too; otherwise that is found as they are used.
+    """
+    problems: list[str] = []
+    hint = ""
     try:
-        return read_tags(source, images, scan_rules(settings))
+        tagged: Sequence[TaggedImage] = read_tags(source, images, scan_rules(settings))
+        sound = tagged
     except TagsError as error:
-        files = [ImageFile(tag.path, tag.named) for tag in error.sound]
-        problems = [
-            f"{file.key}: {reason}"
-            for file, reason in unreadable(files, decoder(settings), engine(settings))
-        ]
-        raise TagsError([*error.problems, *problems], hint=error.hint) from None
+        tagged, sound, problems, hint = error.tagged, error.sound, error.problems, error.hint
+    problems = [*problems, *problems_of(tagged)]
+    if not problems:
+        return list(sound)
+    files = [ImageFile(tag.path, tag.named) for tag in sound]
+    problems += [
+        f"{file.key}: {reason}"
+        for file, reason in unreadable(files, decoder(settings), engine(settings))
+    ]
+    raise TagsError(sorted(problems, key=_line_number), hint=hint)
+
+
+def _line_number(problem: str) -> int:
+    """Give the line of a problem that begins with ``FILE:LINE:``, to list them in order."""
+    match = re.match(r"[^\n]*?:(\d+): ", problem)
+    return int(match[1]) if match else 0
 
 
 def training_parts(settings: Settings) -> Parts:

@@ -46,16 +46,17 @@ class AtomicFile:
     def _open(self) -> IO[bytes]:
         if self.path == STDOUT:
             return _standard_output()
-        before = _status(self._target)
+        before = _status(self.path)
         if before is not None and not stat.S_ISREG(before.st_mode):
             if stat.S_ISDIR(before.st_mode):
                 raise UsageError(
                     f"{shown(self.path)}: a folder, where a file is to be written",
                     hint="Name a file.",
                 )
-            return open(self._target, "wb")
+            return open(self.path, "wb")  # what /dev/stdout leads to has no other name
         folder = os.path.dirname(self._target)
-        if not os.path.isdir(folder):
+        inside = _status(folder)
+        if inside is None or not stat.S_ISDIR(inside.st_mode):
             raise UsageError(
                 f"{shown(self.path)}: the folder {shown(folder)} does not exist",
                 hint="Create it, or name a file elsewhere.",

@@ -6,8 +6,9 @@ The heavy parts are imported inside the commands, so that ``--help`` is instant.
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -28,16 +29,19 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except BatchclsError as error:
-            print(f"batchcls: error: {error.message}", file=sys.stderr)
+            if error.message:
+                print(f"batchcls: error: {error.message}", file=sys.stderr)
             if error.hint:
                 print(error.hint, file=sys.stderr)
             raise typer.Exit(error.exit_status) from None
-        except KeyboardInterrupt:
-            print("batchcls: interrupted; nothing was written", file=sys.stderr)
-            raise typer.Exit(ExitStatus.INTERRUPTED) from None
-        except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except BrokenPipeError:  # of a report that goes to standard output
+            from batchcls.terminal import drop_output
+
+            drop_output()
             raise typer.Exit(ExitStatus.FAILED) from None
+        except KeyboardInterrupt:
+            print("batchcls: interrupted", file=sys.stderr)
+            raise typer.Exit(ExitStatus.INTERRUPTED) from None
 
 
 app = typer.Typer(
@@ -63,7 +67,8 @@ ImagesOption = Annotated[
     typer.Option("--images", help="Folder of the paths in TAGS; by default the folder of TAGS."),
 ]
 JobsOption = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=0, help="Threads; 0 is one for each core.")
+    int | None,
+    typer.Option("--jobs", "-j", min=0, max=1024, help="Threads; 0 is one for each core."),
 ]
 TopOption = Annotated[
     int | None, typer.Option("--top", min=1, help="How many labels to give for each image.")
@@ -115,7 +120,9 @@ def run(
     model: ModelOption = None,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", help="The report; - is standard output. [report.csv]"),
+        typer.Option(
+            "--output", "-o", help="The report; - is standard output (default: report.csv)."
+        ),
     ] = None,
     top: TopOption = None,
     scores: Annotated[
@@ -154,17 +161,17 @@ def train(
     tags: Annotated[str | None, typer.Argument(help=TAGS_HELP, show_default=False)] = None,
     images: ImagesOption = None,
     featurizer: Annotated[
-        str | None, typer.Option("--featurizer", "-f", help="The network to use. [auto]")
+        str | None, typer.Option("--featurizer", "-f", help="The network to use (default: auto).")
     ] = None,
     classifier: Annotated[
-        str | None, typer.Option("--classifier", "-c", help="The classifier. [logistic]")
+        str | None, typer.Option("--classifier", "-c", help="The classifier (default: logistic).")
     ] = None,
     framing: Annotated[
         str | None,
-        typer.Option("--framing", help="auto, crop, square, stretch or pad. [auto]"),
+        typer.Option("--framing", help="auto (the default), crop, square, stretch or pad."),
     ] = None,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", help="The model file. [model.batchcls]")
+        str | None, typer.Option("--output", "-o", help="The model file (default: model.batchcls).")
     ] = None,
     jobs: JobsOption = None,
     config: ConfigOption = None,
@@ -211,7 +218,7 @@ def evaluate(
 
 @app.command()
 def predict(
-    images: Annotated[list[str], typer.Argument(help="Image files.", metavar="IMAGE...")],
+    images: Annotated[list[str], typer.Argument(help="Image files.", metavar="IMAGE")],
     model: ModelOption = None,
     top: TopOption = None,
     as_json: JsonOption = False,
@@ -241,8 +248,9 @@ def init(
 ) -> None:
     """Write a config.toml with every setting and what it means."""
     from batchcls.commands.init import init_command
+    from batchcls.terminal import print_text
 
-    print(init_command(folder, images or [], tags, model, force=force))
+    print_text(init_command(folder, images or [], tags, model, force=force))
 
 
 def _settings(config: str | None) -> Settings:
@@ -258,8 +266,17 @@ def _override(section: Struct, **options: Any) -> None:  # noqa: ANN401 - as man
     override(section, {key: value for key, value in options.items() if value is not None})
 
 
+def _terminated(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as signal calls it
+    """End as on an error, so that no unfinished file remains; the status is the shell's."""
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     """Run the command line of this process."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _terminated)
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding lacks is escaped; it must not end the run.
         if hasattr(stream, "reconfigure"):

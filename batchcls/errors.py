@@ -55,13 +55,20 @@ class ConfigError(UsageError):
 class TagsError(UsageError):
     """Labelled images that can't be used. ``problems`` holds them all, with file and line.
 
-    ``sound`` are the tags that have none so far.
+    ``tagged`` are all the tags that have a path and a label, ``sound`` those of them that have no
+    problem so far.
     """
 
     def __init__(
-        self, problems: list[str], *, hint: str = "", sound: Sequence[TaggedImage] = ()
+        self,
+        problems: list[str],
+        *,
+        hint: str = "",
+        tagged: Sequence[TaggedImage] = (),
+        sound: Sequence[TaggedImage] = (),
     ) -> None:
         self.problems = problems
+        self.tagged = tagged
         self.sound = sound
         count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
         super().__init__(f"{count} with the tags:\n" + "\n".join(problems), hint=hint)
@@ -73,6 +80,10 @@ class ModelFileError(UsageError):
 
 class PluginError(UsageError):
     """A plugin that fails or a name that nobody provides: names the package."""
+
+
+class OutputError(BatchclsError):
+    """Standard output can't be written to. Without a message where its reader has had enough."""
 
 
 class DecodeError(Exception):

@@ -72,6 +72,17 @@ class Evaluation:
         return [(tag, prediction) for tag, prediction in pairs if prediction.label != tag.label]
 
 
+def unknown_classes(tags: Sequence[TaggedImage], classes: Sequence[str]) -> list[str]:
+    """Name the tags with a class that is not among ``classes``."""
+    known = set(classes)
+    listed = ", ".join(classes[:10]) + (", …" if len(classes) > 10 else "")
+    return [
+        f"{tag.named}: the model does not know the class {tag.label!r} (it knows {listed})"
+        for tag in tags
+        if tag.label not in known
+    ]
+
+
 def evaluate(
     tags: Sequence[TaggedImage],
     classes: Sequence[str],
@@ -86,15 +97,8 @@ def evaluate(
     Raises TagsError that lists every tag with a class that the model does not know, and every
     image that can't be read.
     """
-    known = set(classes)
-    unknown = [
-        f"{tag.named}: the model does not know the class {tag.label!r}"
-        for tag in tags
-        if tag.label not in known
-    ]
-    if unknown:
-        listed = ", ".join(classes[:20]) + (", …" if len(classes) > 20 else "")
-        raise TagsError(unknown, hint=f"It knows: {listed}")
+    if problems := unknown_classes(tags, classes):
+        raise TagsError(problems)
     files = [ImageFile(tag.path, tag.path) for tag in tags]
     predictions: list[Prediction] = []
     for chunk in engine.map(work, chunked(files)):

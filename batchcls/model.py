@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchcls import modelfile
@@ -22,17 +22,21 @@ if TYPE_CHECKING:
     from batchcls.interfaces import Classifier, Featurizer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """A trained model. It is only read, so any number of threads may use one at once.
 
-    ``manifest`` tells how it was trained; ``digest``, SHA-256 in hex, names it.
+    ``manifest`` tells how it was trained; ``digest``, SHA-256 in hex, names it. It can be pickled,
+    and so sent to another process: it travels as the bytes of a model file.
     """
 
-    manifest: modelfile.Manifest
-    featurizer: Featurizer
-    classifier: Classifier
+    manifest: modelfile.Manifest = field(repr=False)
+    featurizer: Featurizer = field(repr=False)
+    classifier: Classifier = field(repr=False)
     digest: str
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Model], tuple[bytes]]:
+        return _unpacked, (self.pack(),)
 
     @classmethod
     def load(cls, source: str | os.PathLike[str]) -> Model:
@@ -40,10 +44,16 @@ class Model:
 
         Raises ModelFileError for a file that is broken, foreign, newer or not to be trusted.
         """
-        name = os.fspath(source)
+        name = os.fsdecode(source)
         ready = registry().ready_models
         if name in ready:
             return ready[name].load()
+        if not os.path.exists(name):
+            raise ModelFileError(
+                f"{shown(name) or 'an empty name'}: no such file",
+                hint="Name a model file, which `batchcls train` makes, or a ready model: "
+                + ", ".join(ready),
+            )
         try:
             return cls.from_contents(modelfile.read(name))
         except ValueError as error:
@@ -120,9 +130,13 @@ class Model:
         max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> Iterator[Prediction]:
         """Do as :meth:`predict`, as a stream: memory does not grow with the number of paths."""
-        if isinstance(paths, (str, os.PathLike)):
+        if isinstance(paths, (str, bytes, os.PathLike)):
             raise TypeError("paths is a list of paths, not one path")
-        files = (ImageFile(os.fspath(path), os.fspath(path)) for path in paths)
+        files = (ImageFile(os.fsdecode(path), os.fsdecode(path)) for path in paths)
         work = self.chunk_classifier(max_pixels)
         for predictions in LocalEngine(jobs).map(work, chunked(files)):
             yield from predictions
+
+
+def _unpacked(data: bytes) -> Model:
+    return Model.from_contents(modelfile.unpack(data))

@@ -36,7 +36,7 @@ class RunSettings(msgspec.Struct, forbid_unknown_fields=True):
     images: list[str] = []
     model: str | None = None
     output: str = "report.csv"
-    jobs: Annotated[int, Meta(ge=0)] = 0
+    jobs: Annotated[int, Meta(ge=0, le=1024)] = 0
 
 
 class TrainSettings(msgspec.Struct, forbid_unknown_fields=True):
@@ -176,11 +176,26 @@ def _convert(data: Mapping[str, Any], where: str, *, strict: bool) -> Settings:
         message, key = (match[1], match[2]) if match else (str(error), "")
         key = (key or "").replace(".", " -> ")
         message = message[:1].lower() + message[1:].replace("`", "")
-        if key == "train -> framing" and message.startswith(
-            "invalid enum"
-        ):  # says only what it got
+        if key == "train -> framing" and message.startswith("invalid enum"):  # says what it got
             message = f"expected one of {', '.join(get_args(FramingChoice))}, got{message[18:]}"
-        raise ConfigError(f"{where}: {key}: {message}") from None
+        else:
+            message = re.sub(r"\w+( \| null)?", _in_words, message)
+        place = where if where.startswith("--") else f"{where}: {key}"
+        raise ConfigError(f"{place}: {message}") from None
+
+
+_WORDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a fraction",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
+
+
+def _in_words(match: re.Match[str]) -> str:
+    return _WORDS.get(match[0].removesuffix(" | null"), match[0])
 
 
 def _with_environment(settings: Settings, environment: Mapping[str, str]) -> Settings:

@@ -47,14 +47,15 @@ def read_tags(source: str, images: str | None, rules: ScanRules) -> list[TaggedI
     """
     if os.path.isdir(source):
         tagged, problems = _from_folder(source, rules)
+        sound = tagged
         hint = _CLASSES_HINT
     else:
-        tagged, problems = _from_file(source, images)
+        tagged, sound, problems = _from_file(source, images)
         hint = _FILE_HINT
     if not tagged and not problems:
         problems.append(f"{shown(source)}: no tags in it")
     if problems:
-        raise TagsError(problems, hint=hint, sound=tagged)
+        raise TagsError(problems, hint=hint, tagged=tagged, sound=sound)
     return tagged
 
 
@@ -88,14 +89,17 @@ def _from_folder(source: str, rules: ScanRules) -> tuple[list[TaggedImage], list
     return tagged, problems
 
 
-def _from_file(source: str, images: str | None) -> tuple[list[TaggedImage], list[str]]:
+def _from_file(
+    source: str, images: str | None
+) -> tuple[list[TaggedImage], list[TaggedImage], list[str]]:
+    """Give all tags with a path and a label, those of them that are sound, and the problems."""
     base = os.path.dirname(source) if images is None else images
     if images is not None and not os.path.isdir(images):
         raise UsageError(
             f"{shown(images)}: no such folder",
             hint="--images (train.images) is the folder that the paths in the tags start from.",
         )
-    tagged: list[TaggedImage] = []
+    sound: list[TaggedImage] = []
     problems: list[str] = []
     first: dict[str, TaggedImage] = {}
     for line in _lines(source, _text(source)):
@@ -112,13 +116,13 @@ def _from_file(source: str, images: str | None) -> tuple[list[TaggedImage], list
             if problem:
                 problems.append(f"{where}: {shown(path)}: {problem}")
             else:
-                tagged.append(tag)
+                sound.append(tag)
         elif before.label != line.label:
             problems.append(
                 f"{where}: {shown(line.path)} is tagged {line.label!r} here "
                 f"and {before.label!r} in {before.where}"
             )
-    return tagged, problems
+    return list(first.values()), sound, problems
 
 
 def _path(base: str, cell: str) -> str:
@@ -178,7 +182,10 @@ def _lines(source: str, text: str) -> Iterator[_Line]:
         yield from _table(source, text, header)
     elif head and "\t" not in head:
         raise TagsError(
-            [f"{shown(source)}: no tab between path and label, and no header names the columns"],
+            [
+                f"{shown(source)}: no tab between path and label, and the first line does not "
+                f"name the columns: {shown(head)[:80]}"
+            ],
             hint=_FILE_HINT,
         )
     else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +29,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from batchcls.errors import BatchclsError
+from batchcls.errors import BatchclsError, OutputError
 
 # Where nobody set a width, lines must not be cut to fit a screen that is not there.
 _PIPED_WIDTH = 500
@@ -55,14 +56,18 @@ class Terminal:
         self._err.print(f"batchcls: warning: {message}", style="yellow", soft_wrap=True)
 
     def result(self, line: str) -> None:
-        """Print a line of a result."""
+        """Print a line of a result. Raises OutputError."""
         if not self.quiet:
-            self._out.print(line, soft_wrap=True)
+            with _writing():
+                self._out.print(line, soft_wrap=True)
 
     def table(
         self, header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int = 1
     ) -> None:
-        """Print a table; columns from ``numbers_from`` on are aligned to the right."""
+        """Print a table; columns from ``numbers_from`` on are aligned to the right.
+
+        Raises OutputError.
+        """
         if self.quiet:
             return
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -71,7 +76,8 @@ class Terminal:
             table.add_column(Text(name), justify="right" if right else "left", no_wrap=right)
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
-        self._out.print(table)
+        with _writing():
+            self._out.print(table)
 
     @contextlib.contextmanager
     def progress(
@@ -115,17 +121,63 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:.0f} images/s" if speed else "")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to us what that means; rich would end the process."""
+        raise BrokenPipeError
+
+
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream is not None and stream.isatty() else _PIPED_WIDTH
-    return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
+    return _Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
 
 
-def print_json(value: Any) -> None:  # noqa: ANN401 - anything that JSON can hold
-    """Print JSON, as UTF-8; where a name is not UTF-8, all beyond ASCII is escaped."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+def print_text(text: str) -> None:
+    """Print lines of a result as they are. Raises OutputError."""
+    with _writing():
+        print(text, flush=True)
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
     try:
+        yield
+    except OSError as error:
+        drop_output()
+        if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has had enough
+            raise OutputError("") from None
+        raise OutputError(f"standard output: can't be written: {error.strerror}") from None
+
+
+def drop_output() -> None:
+    """Send what is still to be printed nowhere, or Python would fail on it again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def print_json(value: dict[str, Any] | list[Any]) -> None:
+    """Print JSON, an entry of the object or array on a line. Raises OutputError.
+
+    As UTF-8; where a name is not UTF-8, all beyond ASCII is escaped.
+    """
+    try:
+        text = _json(value, ensure_ascii=False)
         text.encode("utf-8")
     except UnicodeEncodeError:
-        text = json.dumps(value, indent=2)
-    print(text)
+        text = _json(value, ensure_ascii=True)
+    print_text(text)
+
+
+def _json(value: dict[str, Any] | list[Any], *, ensure_ascii: bool) -> str:
+    def dump(part: Any) -> str:  # noqa: ANN401 - anything that JSON can hold
+        return json.dumps(part, ensure_ascii=ensure_ascii)
+
+    if isinstance(value, dict):
+        entries = [f"{dump(key)}: {dump(part)}" for key, part in value.items()]
+        opening, closing = "{", "}"
+    else:
+        entries = [dump(part) for part in value]
+        opening, closing = "[", "]"
+    if not entries:
+        return opening + closing
+    return f"{opening}\n  " + ",\n  ".join(entries) + f"\n{closing}"

@@ -56,6 +56,17 @@ class Training:
     framing_losses: dict[Framing, float]
 
 
+def too_few_classes(tags: Sequence[TaggedImage]) -> list[str]:
+    """Say that there is one class only, if so."""
+    classes = {tag.label for tag in tags}
+    if len(classes) != 1:
+        return []
+    return [
+        f"{tags[0].named}: one class only: all images are tagged {tags[0].label!r}; "
+        "a classifier needs two or more"
+    ]
+
+
 def train(
     tags: Sequence[TaggedImage],
     parts: Parts,
@@ -66,12 +77,9 @@ def train(
     Raises TagsError that lists every image that can't be read, or says that there is one class
     only.
     """
+    if problems := too_few_classes(tags):
+        raise TagsError(problems)
     classes = sorted({tag.label for tag in tags})
-    if len(classes) < 2:
-        raise TagsError(
-            [f"{tags[0].named}: all images are tagged {classes[0]!r}; one class only"],
-            hint="A classifier needs images of two classes or more.",
-        )
     targets = np.array([classes.index(tag.label) for tag in tags], dtype=np.intp)
     features, framing, framing_losses = _features(tags, targets, len(classes), parts, on_progress)
     sample = stratified_sample(targets, OPTIONS_SAMPLE)

@@ -325,7 +325,7 @@ def test_what_is_no_regular_file_has_its_reason_and_is_not_opened(tmp_path: Path
         assert "a socket" in reason(tmp_path / "socket.jpg")
         if before:
             assert len(os.listdir("/proc/self/fd")) == len(before)
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 30
 
 
 def test_a_file_that_may_not_be_read_has_its_reason(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ JOBS = [0, 1, 2, 4]
 
 def nobody_works() -> bool:
     """Whether no thread is left, some moments being allowed for their farewell."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while threading.active_count() > 1 and time.monotonic() < deadline:
         time.sleep(0.01)
     return threading.active_count() == 1
@@ -88,7 +88,7 @@ def test_it_works_ahead_of_the_consumer():
     done = []
     results = LocalEngine(2).map(done.append, range(20))
     next(results)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while len(done) < 20 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert sorted(done) == list(range(20))
@@ -127,7 +127,7 @@ def test_a_slow_chunk_does_not_keep_the_other_thread_from_working():
     results = LocalEngine(2).map(work, range(AHEAD))
     waiter = threading.Thread(target=lambda: list(results))
     waiter.start()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while len(done) < AHEAD - 1 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert len(done) == AHEAD - 1
@@ -207,7 +207,7 @@ def test_ctrl_c_ends_the_iteration_soon_and_without_noise():
     out, err = process.communicate(timeout=30)
     assert out.splitlines()[-1] == "interrupted"
     assert err == ""
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
 
 
 def test_a_process_that_ends_amid_the_iteration_does_not_hang():
@@ -234,7 +234,7 @@ def test_ctrl_c_ends_the_command_and_leaves_the_old_report(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 30
     while not list(tmp_path.glob(".batchcls-*.tmp")) and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.3)

@@ -157,9 +157,7 @@ def test_the_command_lists_every_tag_of_a_class_that_the_model_does_not_know(tmp
     result: Result = batchcls("evaluate", "tags.tsv", "-m", "imagenet")
     assert result.status == 2
     lines = result.err.splitlines()
-    assert lines[1:3] == [
-        "tags.tsv:1: a.jpg: the model does not know the class 'no such class'",
-        "tags.tsv:3: b.jpg: the model does not know the class 'nor this'",
-    ]
-    assert lines[3].startswith("It knows: ")
-    assert len(lines) == 4
+    first, second = lines[1:]
+    assert first.startswith("tags.tsv:1: a.jpg: the model does not know the class 'no such class'")
+    assert second.startswith("tags.tsv:3: b.jpg: the model does not know the class 'nor this'")
+    assert "(it knows tench, goldfish, " in first

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -169,3 +171,26 @@ def test_public_names_are_there():
         assert getattr(batchcls, name) is not None
     with pytest.raises(AttributeError):
         batchcls.nonesuch  # noqa: B018
+
+
+def test_model_can_be_sent_to_another_process(images):
+    model = Model.load(images / "m.batchcls")
+    again = pickle.loads(pickle.dumps(model))
+    assert again.digest == model.digest
+    for here, there in zip(model.predict(paths(images)), again.predict(paths(images)), strict=True):
+        np.testing.assert_array_equal(here.scores, there.scores)
+    assert len({model, again}) == 2
+    assert len(repr(model)) < 200
+
+
+def test_paths_may_be_bytes(images):
+    model = Model.load(os.fsencode(images / "m.batchcls"))
+    [prediction] = model.predict([os.fsencode(images / "dark" / "0.jpg")])
+    assert prediction.path == str(images / "dark" / "0.jpg")
+    assert prediction.label == "dark"
+
+
+@pytest.mark.parametrize("jobs", [-1, 100_000])
+def test_senseless_number_of_jobs_is_refused(images, jobs):
+    with pytest.raises(ValueError, match="jobs"):
+        Model.load(images / "m.batchcls").predict(paths(images), jobs=jobs)

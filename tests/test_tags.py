@@ -155,11 +155,11 @@ def test_a_table_numbers_its_problems_by_the_line_that_a_row_begins_in(folder):
         ),
         (
             "a.jpg cat\n",
-            "tags.tsv: no tab between path and label, and no header names the columns",
+            "tags.tsv: no tab between path and label, and the first line does not name the columns",
         ),
         (
             "path,kind\na.jpg,cat\n",
-            "tags.tsv: no tab between path and label, and no header names the columns",
+            "tags.tsv: no tab between path and label, and the first line does not name the columns",
         ),
         (b"\x89PNG\r\n\0\0", "tags.tsv: not a text file"),
         (b"a.jpg\tcaf\xe9\n", "tags.tsv:1: the label caf\\xe9 is not UTF-8"),
@@ -255,5 +255,5 @@ def test_the_command_refuses_one_class_only_and_writes_nothing(tmp_path, batchcl
     (tmp_path / "tags.tsv").write_text("a.jpg\tcat\n")
     result: Result = batchcls("train", "tags.tsv", "-o", "m.batchcls")
     assert result.status == 2
-    assert "tags.tsv:1: a.jpg: all images are tagged 'cat'; one class only" in result.err
+    assert "tags.tsv:1: a.jpg: one class only: all images are tagged 'cat'" in result.err
     assert sorted(os.listdir(tmp_path)) == ["a.jpg", "tags.tsv"]

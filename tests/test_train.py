@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -257,3 +259,72 @@ def test_init_writes_a_configuration_that_works(batchcls, tmp_path):
     assert again.status == 2
     assert "--force" in again.err
     assert batchcls("init", "job", "--force").status == 0
+
+
+def test_init_writes_a_model_name_that_is_a_file(batchcls, tmp_path):
+    make_classes(tmp_path / "data")
+    (tmp_path / "job").mkdir()
+    arguments = ("--images", "data", "--tags", "data/tags.tsv", "--model", "job/mine")
+    assert batchcls("init", "job", *arguments).status == 0
+    assert batchcls("run", "--config", "job/config.toml").status == 0
+    assert (tmp_path / "job" / "mine").is_file()
+    assert batchcls("init", "job", "--images", "", "--force").status == 2
+
+
+def test_model_can_not_take_a_ready_models_name(batchcls, tmp_path):
+    make_classes(tmp_path / "data", count=2)
+    result = batchcls("train", "data/tags.tsv", "-o", "imagenet")
+    assert result.status == 2
+    assert "ready model" in result.err
+    assert not (tmp_path / "imagenet").exists()
+
+
+def test_one_class_only_is_listed_with_all_else_that_is_wrong(batchcls, tmp_path):
+    images = make_classes(tmp_path / "data", count=2)
+    (images / "empty.jpg").write_bytes(b"")
+    (images / "tags.tsv").write_text("dark/0.jpg\tdark\nempty.jpg\tdark\nmissing.jpg\tdark\n")
+    result = batchcls("train", "data/tags.tsv")
+    assert result.status == 2
+    first, second, third = result.err.splitlines()[1:4]
+    assert "tags.tsv:1" in first
+    assert "one class only" in first
+    assert "tags.tsv:2" in second
+    assert "an empty file" in second
+    assert "tags.tsv:3" in third
+    assert "no such file" in third
+
+
+def test_evaluate_lists_unknown_classes_and_unreadable_images_together(batchcls, tmp_path):
+    images = make_classes(tmp_path / "data", count=2)
+    batchcls("train", "data/tags.tsv", "-o", "m.batchcls")
+    (images / "empty.jpg").write_bytes(b"")
+    (images / "test.tsv").write_text("dark/0.jpg\tgrey\nempty.jpg\tdark\n")
+    result = batchcls("evaluate", "data/test.tsv", "-m", "m.batchcls")
+    assert result.status == 2
+    assert "data/test.tsv:1" in result.err
+    assert "data/test.tsv:2" in result.err
+
+
+def test_help_names_the_defaults(batchcls):
+    assert "report.csv" in batchcls("run", "--help").out
+    help_of_train = batchcls("train", "--help").out
+    for default in ("auto", "logistic", "model.batchcls"):
+        assert default in help_of_train
+
+
+def test_fitting_holds_every_blas_to_one_thread():
+    """Also SciPy's own, which is loaded only when scikit-learn is."""
+    code = (
+        "import numpy as np, batchcls.builtin.logistic as l\n"
+        "from threadpoolctl import threadpool_info\n"
+        "fit = l.LogisticRegression._fit\n"
+        "def watched(self, *given):\n"
+        "    fit(self, *given)\n"
+        "    print([i['num_threads'] for i in threadpool_info() if i['user_api'] == 'blas'])\n"
+        "l.LogisticRegression._fit = watched\n"
+        "l.LogisticRegression().fit(np.eye(4, 9, dtype='f4'), np.array([0, 1, 0, 1]), 2)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    threads = json.loads(done.stdout)
+    assert len(threads) >= 1
+    assert set(threads) == {1}

@@ -123,11 +123,13 @@ def _without_banner() -> Iterator[None]:
             return
         try:
             sys.stderr.flush()
+            held = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
             kept = os.dup(2)
-        except (AttributeError, OSError):  # no standard error at all: nothing to keep quiet
+        except (AttributeError, OSError):
+            # No standard error, or no place for a temporary file: then the banner is seen.
             yield
             return
-        with tempfile.TemporaryFile() as held:
+        with held:
             os.dup2(held.fileno(), 2)
             try:
                 yield

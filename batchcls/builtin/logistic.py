@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -48,7 +49,7 @@ class LogisticRegression:
         """Learn from ``features`` ``[N, D]`` and ``targets`` ``[N]``; every class must occur."""
         # More threads were slower at every size (three times with 10,000 images), and a hundred
         # times where another process wanted the same cores.
-        with _controller().limit(limits=1):
+        with _one_thread():
             self._fit(features, targets, class_count)
 
     def _fit(
@@ -118,6 +119,14 @@ class LogisticRegression:
 
 @cache
 def _controller() -> Any:  # noqa: ANN401 - threadpoolctl is untyped
+    # It knows the libraries that are loaded when it is made; SciPy brings a BLAS of its own.
+    import sklearn.linear_model  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Hold every BLAS to one thread."""
+    limit: AbstractContextManager[Any] = _controller().limit(limits=1)
+    return limit

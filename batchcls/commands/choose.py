@@ -35,6 +35,12 @@ def chosen_model(settings: Settings, option: str | None, terminal: Terminal) -> 
         return Model.load(READY_MODEL)
     if configured in registry().ready_models:
         return Model.load(configured)
+    if "." not in configured and "/" not in configured and os.sep not in configured:
+        raise ConfigError(
+            f"run -> model: there is no ready model {configured!r}",
+            hint=f"There is: {', '.join(registry().ready_models)}. "
+            "The name of a model file ends in .batchcls, or begins with ./",
+        )
     if tags is not None and not os.path.exists(configured):
         from batchcls.commands.train import train_command
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from batchcls import assembly
 from batchcls.commands.choose import chosen_model
-from batchcls.evaluation import Evaluation, evaluate
+from batchcls.evaluation import Evaluation, evaluate, unknown_classes
 from batchcls.terminal import print_json
 from batchcls.text import plural, shown
 
@@ -29,8 +29,10 @@ def evaluate_command(
     as_json: bool,
 ) -> None:
     """Classify tagged images and print what the model is worth, as tables or as JSON."""
-    tags = assembly.tags(settings, tags_source, images)
     model = chosen_model(settings, model_option, terminal)
+    tags = assembly.tags(
+        settings, tags_source, images, lambda tagged: unknown_classes(tagged, model.classes)
+    )
     work = model.chunk_classifier(settings.decode.max_pixels)
     with terminal.progress("evaluating", total=len(tags)) as advance:
         evaluation = evaluate(

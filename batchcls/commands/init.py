@@ -7,6 +7,7 @@ import os
 from batchcls.atomic import write_atomically
 from batchcls.configfile import Value, rendered
 from batchcls.errors import UsageError
+from batchcls.plugins import registry
 from batchcls.settings import CONFIG_FILE
 from batchcls.text import shown
 
@@ -33,12 +34,16 @@ def init_command(
         values["train", "tags"] = _relative(tags, folder)
         model = model or os.path.join(folder, "model.batchcls")
     if model is not None:
-        values["run", "model"] = _relative(model, folder)
+        name = _relative(model, folder)
+        ready = name in registry().ready_models
+        values["run", "model"] = name if ready or "." in name or "/" in name else f"./{name}"
     write_atomically(path, rendered(values).encode("utf-8"))
     return path
 
 
 def _relative(path: str, folder: str) -> str:
+    if not path:
+        raise UsageError("an empty path", hint="Name a folder or a file.")
     if os.path.isabs(path):
         return path
     return os.path.relpath(path, folder).replace(os.sep, "/")

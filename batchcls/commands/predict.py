@@ -9,7 +9,7 @@ from batchcls.commands.choose import chosen_model
 from batchcls.errors import ExitStatus
 from batchcls.imageformats import register_plugins
 from batchcls.records import Prediction
-from batchcls.terminal import print_json
+from batchcls.terminal import print_json, print_text
 from batchcls.text import shown
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def predict_command(
         if as_json:
             objects.append(_object(prediction, model.classes, top))
         else:
-            print(_line(prediction, model.classes, top), flush=True)
+            print_text(_line(prediction, model.classes, top))
     if as_json:
         print_json(objects)
     return ExitStatus.UNREADABLE if failed else ExitStatus.OK

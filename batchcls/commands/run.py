@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from batchcls import assembly
 from batchcls.commands.choose import chosen_model
-from batchcls.errors import ExitStatus, UsageError
+from batchcls.errors import ExitStatus, OutputError, UsageError
 from batchcls.pipeline import Summary, run
 from batchcls.scan import scan
 from batchcls.text import plural, shown
@@ -37,7 +38,8 @@ def run_command(settings: Settings, model_option: str | None, terminal: Terminal
 
     with terminal.progress("classifying", total=count) as advance:
         summary = run(files, work, assembly.engine(settings), report, advance)
-    _print(summary, settings.run.output, terminal)
+    with contextlib.suppress(OutputError):  # the report is there, whoever reads the table
+        _print(summary, settings.run.output, terminal)
     if summary.unreadable:
         terminal.warn(
             f"{plural(summary.unreadable, 'image')} could not be read; the report says why"

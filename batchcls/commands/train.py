@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from batchcls import assembly
+from batchcls import assembly, modelfile
 from batchcls.atomic import AtomicFile
-from batchcls.errors import UsageError
+from batchcls.errors import OutputError, UsageError
 from batchcls.plugins import registry
 from batchcls.text import plural, shown
-from batchcls.training import train
+from batchcls.training import too_few_classes, train
 
 if TYPE_CHECKING:
     from batchcls.settings import Settings
@@ -32,12 +33,16 @@ def train_command(settings: Settings, output: str | None, terminal: Terminal) ->
         configured = settings.run.model
         ready = configured in registry().ready_models
         output = DEFAULT_OUTPUT if configured is None or ready else configured
+    if output in registry().ready_models:
+        raise UsageError(
+            f"{output}: the name of a ready model", hint=f"Name a file: {output}{modelfile.SUFFIX}"
+        )
     if settings.train.tags is None:
         raise UsageError(
             "no tags: nothing to learn from",
             hint="Name a file of tags: batchcls train tags.tsv",
         )
-    tags = assembly.tags(settings, settings.train.tags, settings.train.images)
+    tags = assembly.tags(settings, settings.train.tags, settings.train.images, too_few_classes)
     parts = assembly.training_parts(settings)
     file = AtomicFile(output)  # before the work: a place that can't be written to is told at once
     try:
@@ -48,8 +53,9 @@ def train_command(settings: Settings, output: str | None, terminal: Terminal) ->
     except BaseException:
         file.discard()
         raise
-    _print(training, settings, terminal)
-    terminal.result(f"model       {shown(output)} ({os.path.getsize(output) / 1e6:.1f} MB)")
+    with contextlib.suppress(OutputError):  # the model is there, whoever reads the table
+        _print(training, settings, terminal)
+        terminal.result(f"model       {shown(output)} ({os.path.getsize(output) / 1e6:.1f} MB)")
 
 
 def _print(training: Training, settings: Settings, terminal: Terminal) -> None:
@@ -98,8 +104,9 @@ def _print(training: Training, settings: Settings, terminal: Terminal) -> None:
     losses = ", ".join(
         f"{framing.value} {loss:.4f}" for framing, loss in training.framing_losses.items()
     )
-    terminal.result(
-        f"framing     {featurizer.framing}" + (f" (lowest log-loss: {losses})" if losses else "")
-    )
+    why = f" (lowest log-loss: {losses})" if losses else ""
+    if settings.train.framing == "auto" and not losses:
+        why = " (not compared, as nothing could be checked)"
+    terminal.result(f"framing     {featurizer.framing}{why}")
     options = ", ".join(f"{key}={value:g}" for key, value in validation.options.items())
     terminal.result(f"classifier  {manifest.classifier.name} {options}")

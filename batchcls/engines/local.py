@@ -17,6 +17,8 @@ from typing import Generic, TypeVar
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
+# More threads than any machine has a use for; some systems refuse as many.
+MAX_JOBS = 1024
 # How far, in chunks for each thread, the work may run ahead of whoever takes the results. Enough
 # that one slow chunk (a huge image) never idles the other cores; bounded, since a slow reader of
 # the report must not make the results pile up in memory.
@@ -24,9 +26,14 @@ AHEAD = 64
 
 
 class LocalEngine:
-    """Threads on this machine; ``jobs`` of them, or for 0 as many as there are cores to use."""
+    """Threads on this machine; ``jobs`` of them, or for 0 as many as there are cores to use.
+
+    Raises ValueError for a number that is negative or beyond MAX_JOBS.
+    """
 
     def __init__(self, jobs: int = 0) -> None:
+        if not 0 <= jobs <= MAX_JOBS:
+            raise ValueError(f"jobs is {jobs}; it is 0, for one thread a core, to {MAX_JOBS}")
         self.jobs = jobs
 
     def map(self, work: Callable[[Chunk], Result], chunks: Iterable[Chunk]) -> Iterator[Result]:
