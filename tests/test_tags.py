@@ -140,6 +140,9 @@ def test_a_table_numbers_its_problems_by_the_line_that_a_row_begins_in(folder):
     ]
 
 
+NO_TAB = "tags.tsv: no tab between path and label, and the first line does not name the columns"
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -155,11 +158,11 @@ def test_a_table_numbers_its_problems_by_the_line_that_a_row_begins_in(folder):
         ),
         (
             "a.jpg cat\n",
-            "tags.tsv: no tab between path and label, and the first line does not name the columns",
+            f"{NO_TAB}: a.jpg cat",
         ),
         (
             "path,kind\na.jpg,cat\n",
-            "tags.tsv: no tab between path and label, and the first line does not name the columns",
+            f"{NO_TAB}: path,kind",
         ),
         (b"\x89PNG\r\n\0\0", "tags.tsv: not a text file"),
         (b"a.jpg\tcaf\xe9\n", "tags.tsv:1: the label caf\\xe9 is not UTF-8"),
