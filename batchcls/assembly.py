@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from batchcls.settings import Settings
 
 STDOUT = "-"
+DEFAULT_FORMAT = ".csv"
 
 
 def scan_rules(settings: Settings, *, skip: str | None = None) -> ScanRules:
@@ -106,16 +107,11 @@ def training_parts(settings: Settings) -> Parts:
 
 
 def report(settings: Settings, model: Model) -> ReportWriter:
-    """Begin the report; the ending of its name tells the format."""
+    """Begin the report; the ending of its name tells the format. ``-`` and devices have none."""
     output = settings.run.output
-    suffix = ".csv" if not _has_known_ending(output) else os.path.splitext(output)[1].lower()
+    suffix = os.path.splitext(output)[1].lower() or DEFAULT_FORMAT
     return (
         registry()
         .report_format(suffix)
         .open(output, model.classes, top=settings.report.top, scores=settings.report.scores)
     )
-
-
-def _has_known_ending(output: str) -> bool:
-    """Tell a file name from ``-`` and from devices, which have no ending: they get CSV."""
-    return os.path.splitext(output)[1] != ""

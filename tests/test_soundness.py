@@ -106,7 +106,13 @@ def writes_its_input(model: Any) -> None:
     operator(model, CONV).outputs = model.subgraphs[0].inputs
 
 
+def huge_input(model: Any) -> None:
+    subgraph = model.subgraphs[0]
+    subgraph.tensors[subgraph.inputs[0]].shape = np.array([1, 60_000, 60_000, 3], np.int32)
+
+
 UNSOUND = [
+    huge_input,
     no_kernel,
     no_operand,
     two_inputs,

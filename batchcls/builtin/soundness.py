@@ -9,6 +9,7 @@ networks with changed tables did so; with this check before, none of 40,000.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,9 @@ _NO_SCALES = frozenset({"CAST"})
 _PRODUCT_RATIO = (2.0**-32, 2.0**8)
 _RESCALED_RATIO = (2.0**-10, 2.0**8)
 
+# A tensor of more numbers than this would be made to exhaust the memory.
+_MAX_NUMBERS = 2**28
+
 Tensors = Mapping[int, Mapping[str, Any]]
 
 
@@ -40,6 +44,9 @@ def check_sound(interpreter: Any) -> None:  # noqa: ANN401 - LiteRT is untyped
         operators: Sequence[Mapping[str, Any]] = interpreter._get_ops_details()
     except (IndexError, UnicodeDecodeError) as error:
         raise ValueError(f"its tables are broken ({error})") from None
+    for one in tensors.values():
+        if math.prod(int(edge) for edge in one["shape"]) > _MAX_NUMBERS:
+            raise ValueError(f"one of its tensors has the shape {list(one['shape'])}")
     _check_order(tensors, given, operators)
     for operator in operators:
         _check_operands(tensors, operator)
