@@ -34,9 +34,9 @@ REDUCED_SHORT_SIDE = 512
 
 _EXIF_ORIENTATION = 0x0112
 _REASONS = {
-    errno.ENOENT: "no such file: mistyped, vanished since it was found, or a dangling link",
-    errno.ENOTDIR: "no such file: mistyped, or vanished since it was found",
-    errno.ESTALE: "no such file: vanished since it was found",
+    errno.ENOENT: "no such file: it may have vanished, or be a dangling link",
+    errno.ENOTDIR: "no such file: it may have vanished",
+    errno.ESTALE: "no such file: it may have vanished",
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
     errno.ELOOP: "a link that leads back to itself",
