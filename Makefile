@@ -1,6 +1,6 @@
 # make run    the demonstration: installs, trains on the demo tags, classifies the demo images
 # make test   everything that must hold: style, types, tests
-# make soak   the tests with random input, with 100 times as much of it (half an hour)
+# make soak   the tests with random input, with 100 times as much of it (a few minutes)
 # make format puts the code into its form
 
 PYTHON ?= python3
