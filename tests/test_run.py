@@ -293,37 +293,34 @@ def test_failed_run_leaves_the_old_report(batchcls, model, tmp_path):
     assert not list(tmp_path.glob(".batchcls-*"))
 
 
-def test_killed_run_leaves_the_old_report(model, tmp_path):
-    images = tmp_path / "images"
-    images.mkdir()
-    for number in range(60):
-        picture(number, (640, 480)).save(images / f"{number:02}.png")
-    (tmp_path / "out.csv").write_text("the old one")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "batchcls", "run", "images", "-m", model, "-o", "out.csv", "-j1"],
-        stdout=subprocess.DEVNULL,
-    )
-    while not list(tmp_path.glob(".batchcls-*.tmp")):
-        assert process.poll() is None
-    process.kill()
-    process.wait()
-    assert (tmp_path / "out.csv").read_text() == "the old one"
-
-
-def test_interrupted_run_says_so_at_once_and_leaves_the_old_report(model, tmp_path):
-    images = tmp_path / "images"
-    images.mkdir()
+def run_in_work(model: Path, folder: Path) -> subprocess.Popen[str]:
+    """Start a run over many images in ``folder``, and wait until its report has been begun."""
+    (folder / "images").mkdir()
     for number in range(100):
-        picture(number, (1200, 900)).save(images / f"{number:02}.png")
-    (tmp_path / "out.csv").write_text("the old one")
+        picture(number, (1200, 900)).save(folder / "images" / f"{number:02}.png")
     process = subprocess.Popen(
         [sys.executable, "-m", "batchcls", "run", "images", "-m", model, "-o", "out.csv"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=folder,
     )
-    while not list(tmp_path.glob(".batchcls-*.tmp")):
+    while not list(folder.glob(".batchcls-*.tmp")):
         assert process.poll() is None
+    return process
+
+
+def test_killed_run_leaves_the_old_report(model, tmp_path):
+    (tmp_path / "out.csv").write_text("the old one")
+    process = run_in_work(model, tmp_path)
+    process.kill()
+    process.communicate()
+    assert (tmp_path / "out.csv").read_text() == "the old one"
+
+
+def test_interrupted_run_says_so_at_once_and_leaves_the_old_report(model, tmp_path):
+    (tmp_path / "out.csv").write_text("the old one")
+    process = run_in_work(model, tmp_path)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (130, "")
@@ -481,18 +478,10 @@ def test_unexpected_error_keeps_its_traceback_and_the_old_report(model, tmp_path
 
 
 def test_terminated_run_ends_with_the_shells_status_and_leaves_nothing_behind(model, tmp_path):
-    images = tmp_path / "images"
-    images.mkdir()
-    for number in range(100):
-        picture(number, (1200, 900)).save(images / f"{number:02}.png")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "batchcls", "run", "images", "-m", model, "-o", "out.csv"],
-        stdout=subprocess.DEVNULL,
-    )
-    while not list(tmp_path.glob(".batchcls-*.tmp")):
-        assert process.poll() is None
+    process = run_in_work(model, tmp_path)
     process.terminate()
-    assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
 
 

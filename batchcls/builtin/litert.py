@@ -44,7 +44,11 @@ class LiteRTFeaturizer:
         self.digest = hashlib.sha256(network).hexdigest()
         self._network = network
         self._pool: queue.LifoQueue[_Interpreter] = queue.LifoQueue()
-        first = _Interpreter(network)
+        first = _Interpreter(network, check=True)
+        try:
+            first.run(np.zeros((1, first.input_size, first.input_size, 3), np.uint8))
+        except (RuntimeError, ValueError) as error:  # weights that are missing are found only now
+            raise ValueError(f"not a network that LiteRT can run: {error}") from error
         self.input_size: int = first.input_size
         self.dimension: int = first.dimension
         self._pool.put(first)
@@ -66,7 +70,7 @@ class LiteRTFeaturizer:
         try:
             interpreter = self._pool.get_nowait()
         except queue.Empty:
-            interpreter = _Interpreter(self._network)
+            interpreter = _Interpreter(self._network, check=False)
         try:
             yield interpreter
         finally:
@@ -74,13 +78,16 @@ class LiteRTFeaturizer:
 
 
 class _Interpreter:
-    def __init__(self, network: bytes) -> None:
+    """One thread's. ``check``: whether the network may be a stranger's that nobody has seen yet."""
+
+    def __init__(self, network: bytes, *, check: bool) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         with _without_banner():
             try:
                 self._interpreter: Any = Interpreter(model_content=network, num_threads=1)
-                check_sound(self._interpreter)
+                if check:
+                    check_sound(self._interpreter)
                 self._interpreter.allocate_tensors()
             except (RuntimeError, ValueError) as error:
                 raise ValueError(f"not a network that LiteRT can run: {error}") from error
@@ -97,10 +104,6 @@ class _Interpreter:
         if outputs[0]["dtype"] is not np.float32 or len(out_shape) != 2 or out_shape[0] != 1:
             raise ValueError(f"the network's output is {out_shape}, not float32 [1, D]")
         self.dimension = out_shape[1]
-        try:
-            self.run(np.zeros(shape, np.uint8))  # weights that are missing are found only now
-        except (RuntimeError, ValueError) as error:
-            raise ValueError(f"not a network that LiteRT can run: {error}") from error
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         self._interpreter.set_tensor(self._input, pixels)
