@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from batchcls.builtin.soundness import check_sound
+from batchcls.networks.soundness import check_sound
 
 from .conftest import SOAK
 
@@ -166,7 +166,7 @@ import random, sys
 from importlib.resources import files
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
-from batchcls.builtin.soundness import check_sound
+from batchcls.networks.soundness import check_sound
 
 network = files("batchcls.builtin").joinpath("data/efficientnet-lite0.tflite").read_bytes()
 # The tables stand behind the weights, and in front of them.

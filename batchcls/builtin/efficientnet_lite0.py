@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from batchcls.builtin.litert import NETWORK_FILE, LiteRTFeaturizer
+from batchcls.networks.litert import NETWORK_FILE, LiteRTFeaturizer
 
 if TYPE_CHECKING:
     from batchcls.interfaces import Featurizer

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from batchcls.builtin.soundness import check_sound
+from batchcls.networks.soundness import check_sound
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,0 +1,1 @@
+"""Networks as featurizers: reading, converting and running them. Knows no network by name."""
