@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["BatchclsError", "Model", "Prediction", "__version__", "hookimpl"]
+__all__ = ["BatchclsError", "Model", "Prediction", "StopRun", "__version__", "hookimpl"]
 
 if TYPE_CHECKING:
-    from batchcls.errors import BatchclsError
+    from batchcls.errors import BatchclsError, StopRun
     from batchcls.hookspecs import hookimpl
     from batchcls.model import Model
     from batchcls.records import Prediction
@@ -22,6 +22,7 @@ _HOME = {
     "BatchclsError": "batchcls.errors",
     "Model": "batchcls.model",
     "Prediction": "batchcls.records",
+    "StopRun": "batchcls.errors",
     "hookimpl": "batchcls.hookspecs",
 }
 

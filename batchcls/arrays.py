@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,3 +52,33 @@ def from_npy(data: bytes) -> NDArray[Any]:
     except (TypeError, OverflowError) as error:
         raise ValueError(f"not an array ({error})") from None
     return array.astype(dtype.newbyteorder("="))  # a copy, in this machine's byte order
+
+
+def expected_arrays(
+    state: Mapping[str, NDArray[Any] | bytes],
+    expected: Mapping[str, tuple[type[np.generic], tuple[int | None, ...]]],
+) -> dict[str, NDArray[Any]]:
+    """Take a classifier's state for arrays of these dtypes and shapes, None being any edge.
+
+    Raises ValueError where one is missing or too many, of another dtype or shape, or holds a value
+    that is not finite.
+    """
+    if set(state) != set(expected):
+        raise ValueError(f"expected the arrays {sorted(expected)}, found {sorted(state)}")
+    arrays = {}
+    for name, (dtype, shape) in expected.items():
+        array = state[name]
+        if isinstance(array, bytes):
+            raise ValueError(f"{name} is no array")
+        fits = len(array.shape) == len(shape) and all(
+            due in {None, edge} for due, edge in zip(shape, array.shape, strict=True)
+        )
+        if array.dtype != dtype or not fits:
+            due = ["any" if edge is None else edge for edge in shape]
+            raise ValueError(
+                f"{name} is {array.dtype} {list(array.shape)}, not {np.dtype(dtype).name} {due}"
+            )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} holds values that are not finite")
+        arrays[name] = array
+    return arrays

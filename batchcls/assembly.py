@@ -5,24 +5,33 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from batchcls.calibration import calibration_images
+from batchcls.context import Context
+from batchcls.crossvalidation import candidates_of
 from batchcls.decode import Decoder
 from batchcls.engines.local import LocalEngine
 from batchcls.errors import TagsError
+from batchcls.featurizerchoice import choose_featurizer
 from batchcls.framing import Framing
 from batchcls.imageformats import image_suffixes
+from batchcls.model import made_classifier
+from batchcls.options import checked_options
 from batchcls.pipeline import unreadable
-from batchcls.plugins import DEFAULT_FEATURIZER, registry
-from batchcls.records import ImageFile, TaggedImage
+from batchcls.plugins import registry
+from batchcls.records import ImageFile, ReportRequest, TaggedImage
 from batchcls.scan import ScanRules
 from batchcls.tags import read_tags
+from batchcls.text import shown
 from batchcls.training import Parts
 
 if TYPE_CHECKING:
-    from batchcls.interfaces import ReportWriter
+    from batchcls.interfaces import ReportFormat
     from batchcls.model import Model
     from batchcls.settings import Settings
+    from batchcls.terminal import Terminal
 
 STDOUT = "-"
 DEFAULT_FORMAT = ".csv"
@@ -92,26 +101,45 @@ def _line_number(problem: str) -> int:
     return int(match[1]) if match else 0
 
 
-def training_parts(settings: Settings) -> Parts:
+def context(settings: Settings, terminal: Terminal, tagged: Sequence[TaggedImage] = ()) -> Context:
+    """Give what a provider is told; ``tagged`` are the images that are being trained with."""
+    given = Context(settings, say=terminal.say, progress=terminal.download)
+    if not tagged:
+        return given
+    return replace(given, sample=calibration_images(tagged, decoder(settings)))
+
+
+def training_parts(settings: Settings, context: Context) -> Parts:
     """Give what a model is made of. PluginError where a name is not known."""
-    name = settings.train.featurizer
-    featurizer = DEFAULT_FEATURIZER if name == "auto" else name
+    name = settings.train.classifier
+    # Before the featurizer, which may take its time: what is wrong is told at once.
+    classifier_class = registry().classifier(name)
+    given = settings.classifier.get(name, {})
+    options = checked_options(f"the classifier {shown(name)}", classifier_class, given)
+    for candidate in candidates_of(classifier_class, options):
+        made_classifier(classifier_class, candidate)
+    chosen = choose_featurizer(context)
     framing = settings.train.framing
     return Parts(
         decoder=decoder(settings),
-        featurizer=registry().featurizer(featurizer).create(),
-        classifier_class=registry().classifier(settings.train.classifier),
+        featurizer=chosen.featurizer,
+        classifier_class=classifier_class,
         framing=None if framing == "auto" else Framing(framing),
         engine=engine(settings),
+        featurizer_options=chosen.options,
+        classifier_options=options,
+        featurizer_plugin=chosen.plugin,
+        classifier_plugin=registry().owner("classifier", name),
     )
 
 
-def report(settings: Settings, model: Model) -> ReportWriter:
-    """Begin the report; the ending of its name tells the format. ``-`` and devices have none."""
-    output = settings.run.output
-    suffix = os.path.splitext(output)[1].lower() or DEFAULT_FORMAT
-    return (
-        registry()
-        .report_format(suffix)
-        .open(output, model.classes, top=settings.report.top, scores=settings.report.scores)
-    )
+def report_format(settings: Settings) -> ReportFormat:
+    """Give the format that the ending of the output tells; ``-`` and devices have none."""
+    suffix = os.path.splitext(settings.run.output)[1].lower() or DEFAULT_FORMAT
+    return registry().report_format(suffix)
+
+
+def report_request(settings: Settings, model: Model) -> ReportRequest:
+    """Give what the report is to hold."""
+    asked = settings.report
+    return ReportRequest(model.classes, asked.top, asked.scores, asked.explain)

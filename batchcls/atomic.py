@@ -83,13 +83,13 @@ class AtomicFile:
             with self._explained():
                 self.file.flush()
                 if self._temporary is not None:
-                    _sync(self.file.fileno())
+                    sync(self.file.fileno())
                 self.file.close()
                 if self._temporary is not None:
                     os.replace(self._temporary, self._target)
                     self._temporary = None
                     self._cleanup.detach()
-                    _sync_folder(os.path.dirname(self._target))
+                    sync_folder(os.path.dirname(self._target))
         except BaseException:
             self.discard()
             raise
@@ -154,7 +154,8 @@ def _take_over(path: str, before: os.stat_result) -> None:
         os.chmod(path, stat.S_IMODE(before.st_mode) & 0o777)
 
 
-def _sync(descriptor: int) -> None:
+def sync(descriptor: int) -> None:
+    """Make written bytes survive a power cut, where the file system can. Raises OSError."""
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -162,7 +163,7 @@ def _sync(descriptor: int) -> None:
             raise
 
 
-def _sync_folder(folder: str) -> None:
+def sync_folder(folder: str) -> None:
     """Make the new name survive a power cut, where the system knows how."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

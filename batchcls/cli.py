@@ -5,7 +5,6 @@ The heavy parts are imported inside the commands, so that ``--help`` is instant.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -14,16 +13,48 @@ import typer
 from typer.core import TyperGroup
 
 from batchcls import __version__
+from batchcls.clilists import models_app, plugins
+from batchcls.clioptions import (
+    TAGS_HELP,
+    AllFilesOption,
+    ConfigOption,
+    ExcludeOption,
+    ExplainOption,
+    FollowOption,
+    HiddenOption,
+    ImagesOption,
+    IncludeOption,
+    JobsOption,
+    JsonOption,
+    ModelOption,
+    QuietOption,
+    TopOption,
+    settings_of,
+)
 from batchcls.errors import BatchclsError, ExitStatus
 
 if TYPE_CHECKING:
     from msgspec import Struct
 
-    from batchcls.settings import Settings
-
 
 class _Group(TyperGroup):
-    """Turns every expected failure into a message and an exit status, here and nowhere else."""
+    """Turns every expected failure into a message and an exit status, here and nowhere else.
+
+    Plugins are asked for commands only where one of that name does not ship with batchcls, or all
+    are to be listed.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - as in the base class
+        return [*super().list_commands(ctx), *sorted(self._of_plugins())]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - as in the base class
+        known = super().get_command(ctx, cmd_name)
+        return known if known is not None else self._of_plugins().get(cmd_name)
+
+    def _of_plugins(self) -> dict[str, Any]:
+        from batchcls.plugincommands import commands_of_plugins
+
+        return commands_of_plugins(self.commands)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as in the base class
         try:
@@ -53,48 +84,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Teach a classifier with a few labelled images, then classify whole folders.",
 )
-
-ModelOption = Annotated[
-    str | None,
-    typer.Option("--model", "-m", help="A model file, or a ready model such as imagenet."),
-]
-ConfigOption = Annotated[
-    str | None,
-    typer.Option("--config", help="Configuration file, by default config.toml if there is one."),
-]
-ImagesOption = Annotated[
-    str | None,
-    typer.Option("--images", help="Folder of the paths in TAGS; by default the folder of TAGS."),
-]
-JobsOption = Annotated[
-    int | None,
-    typer.Option("--jobs", "-j", min=0, max=1024, help="Threads; 0 is one for each core."),
-]
-TopOption = Annotated[
-    int | None, typer.Option("--top", min=1, help="How many labels to give for each image.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but problems.")]
-IncludeOption = Annotated[
-    list[str] | None,
-    typer.Option("--include", metavar="GLOB", help="Take only what matches; may be repeated."),
-]
-ExcludeOption = Annotated[
-    list[str] | None,
-    typer.Option("--exclude", metavar="GLOB", help="Leave out what matches; may be repeated."),
-]
-HiddenOption = Annotated[
-    bool | None, typer.Option("--hidden/--no-hidden", help="Take hidden files and folders, too.")
-]
-FollowOption = Annotated[
-    bool | None,
-    typer.Option("--follow-links/--no-follow-links", help="Go down into linked folders."),
-]
-AllFilesOption = Annotated[
-    bool | None,
-    typer.Option("--all-files/--no-all-files", help="Take every file, whatever its extension."),
-]
-TAGS_HELP = "Tags (path, tab, label; or CSV with a header), or a folder with a folder per class."
 
 
 def _version(asked: bool) -> None:
@@ -128,6 +117,7 @@ def run(
     scores: Annotated[
         bool | None, typer.Option("--scores/--no-scores", help="A column for every class.")
     ] = None,
+    explain: ExplainOption = None,
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
     hidden: HiddenOption = None,
@@ -138,9 +128,9 @@ def run(
     quiet: QuietOption = False,
 ) -> None:
     """Classify folders of images and write a report, a row for every image."""
-    settings = _settings(config)
+    settings = settings_of(config)
     _override(settings.run, images=images or None, output=output, jobs=jobs)
-    _override(settings.report, top=top, scores=scores)
+    _override(settings.report, top=top, scores=scores, explain=explain)
     _override(
         settings.scan,
         include=include or None,
@@ -166,6 +156,14 @@ def train(
     classifier: Annotated[
         str | None, typer.Option("--classifier", "-c", help="The classifier (default: logistic).")
     ] = None,
+    featurizer_options: Annotated[
+        list[str] | None,
+        typer.Option("-F", metavar="NAME=VALUE", help="An option of the featurizer."),
+    ] = None,
+    classifier_options: Annotated[
+        list[str] | None,
+        typer.Option("-C", metavar="NAME=VALUE", help="An option of the classifier."),
+    ] = None,
     framing: Annotated[
         str | None,
         typer.Option("--framing", help="auto (the default), crop, square, stretch or pad."),
@@ -178,7 +176,7 @@ def train(
     quiet: QuietOption = False,
 ) -> None:
     """Teach a classifier from labelled images and write a model file."""
-    settings = _settings(config)
+    settings = settings_of(config)
     if tags is not None:
         settings.train.images = None  # that of the configuration belongs to its own tags
     _override(
@@ -190,6 +188,8 @@ def train(
         framing=framing,
     )
     _override(settings.run, jobs=jobs)
+    _give(settings.featurizer, settings.train.featurizer, featurizer_options, "-F")
+    _give(settings.classifier, settings.train.classifier, classifier_options, "-C")
     from batchcls.commands.train import train_command
     from batchcls.terminal import Terminal
 
@@ -207,7 +207,7 @@ def evaluate(
     config: ConfigOption = None,
 ) -> None:
     """Say how good a model is on labelled images that it has not seen."""
-    settings = _settings(config)
+    settings = settings_of(config)
     _override(settings.run, jobs=jobs)
     from batchcls.commands.evaluate import evaluate_command
     from batchcls.terminal import Terminal
@@ -221,14 +221,15 @@ def predict(
     images: Annotated[list[str], typer.Argument(help="Image files.", metavar="IMAGE")],
     model: ModelOption = None,
     top: TopOption = None,
+    explain: ExplainOption = None,
     as_json: JsonOption = False,
     jobs: JobsOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Classify a few images: path, label and score, a line for each."""
-    settings = _settings(config)
+    settings = settings_of(config)
     _override(settings.run, jobs=jobs)
-    _override(settings.report, top=top)
+    _override(settings.report, top=top, explain=explain)
     from batchcls.commands.predict import predict_command
     from batchcls.terminal import Terminal
 
@@ -253,10 +254,16 @@ def init(
     print_text(init_command(folder, images or [], tags, model, force=force))
 
 
-def _settings(config: str | None) -> Settings:
-    from batchcls.settings import load_settings
+app.command()(plugins)
+app.add_typer(models_app, name="models")
 
-    return load_settings(config, os.environ)
+
+def _give(tables: Any, name: str, assignments: list[str] | None, option: str) -> None:  # noqa: ANN401
+    """Let options given as NAME=VALUE win over those that the configuration has for ``name``."""
+    if assignments:
+        from batchcls.options import parse_assignments
+
+        tables[name] = {**tables.get(name, {}), **parse_assignments(assignments, option)}
 
 
 def _override(section: Struct, **options: Any) -> None:  # noqa: ANN401 - as many types as options

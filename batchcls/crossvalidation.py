@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class CrossValidation:
     ``probabilities`` theirs, float64 ``[M, C]``; ``folds`` is the number of parts.
     """
 
-    options: Mapping[str, float]
+    options: Mapping[str, Any]
     folds: int
     targets: NDArray[np.intp]
     checked: NDArray[np.intp]
@@ -68,14 +68,14 @@ def cross_validate(
     features: NDArray[np.float32],
     targets: NDArray[np.intp],
     class_count: int,
-    candidates: Sequence[Mapping[str, float]] | None = None,
+    candidates: Sequence[Mapping[str, Any]] | None = None,
 ) -> CrossValidation:
     """Try the candidate options on the same folds; give the one with the lowest log-loss.
 
     ``features`` is float32 ``[N, D]``, ``targets`` int ``[N]``. Of equals the first, the most
     cautious, wins. With nothing to leave out the middle candidate is taken, unchecked.
     """
-    candidates = classifier_class.candidates() if candidates is None else candidates
+    candidates = candidates_of(classifier_class) if candidates is None else candidates
     folds = fold_numbers(targets)
     checked = np.flatnonzero(folds >= 0)
     count = int(folds.max(initial=-1)) + 1
@@ -93,6 +93,19 @@ def cross_validate(
             probabilities[held_out] = classifier.predict_proba(features[held_out])
         results.append(CrossValidation(options, count, targets, checked, probabilities[checked]))
     return min(results, key=lambda result: result.log_loss or 0.0)
+
+
+def candidates_of(
+    classifier_class: type[Classifier], given: Mapping[str, Any] | None = None
+) -> list[Mapping[str, Any]]:
+    """List the options to choose among: the classifier's candidates, but for what is ``given``."""
+    own = getattr(classifier_class, "candidates", None)
+    candidates: list[Mapping[str, Any]] = []
+    for candidate in own() if own is not None else [{}]:
+        options = {**candidate, **(given or {})}
+        if options not in candidates:
+            candidates.append(options)
+    return candidates
 
 
 def fold_numbers(targets: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -6,9 +6,13 @@ exit status, in that one place. Anything else is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
+
+from batchcls.text import shown
 
 if TYPE_CHECKING:
     from batchcls.records import TaggedImage
@@ -82,9 +86,48 @@ class PluginError(UsageError):
     """A plugin that fails or a name that nobody provides: names the package."""
 
 
+class NetworkError(BatchclsError):
+    """A pretrained network that is not at hand, or can't be downloaded or converted."""
+
+
+class UselessRunError(BatchclsError):
+    """A plugin that fails for every image: the run is of no use. ``trace`` is its traceback."""
+
+    def __init__(self, message: str, *, hint: str, trace: str) -> None:
+        super().__init__(message, hint=f"{trace}{hint}")
+        self.trace = trace
+
+
+class RunStoppedError(BatchclsError):
+    """A plugin that watches the run has stopped it."""
+
+
+class StopRun(Exception):  # noqa: N818 - what a plugin does, not what it is
+    """Raised by a plugin that watches a run to stop it; its text says why."""
+
+
 class OutputError(BatchclsError):
     """Standard output can't be written to. Without a message where its reader has had enough."""
 
 
 class DecodeError(Exception):
     """Why a file gave no pixels. Never ends a run: it becomes the ``error`` of the file's row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a plugin did wrong: in a line, and as Python's traceback."""
+
+    reason: str
+    trace: str
+
+
+def fault_of(what: str, error: BaseException) -> Fault:
+    """Say that ``what`` failed, how, and where in its code."""
+    import traceback
+
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    place = "".join(f" ({os.path.basename(one.filename)}, line {one.lineno})" for one in last)
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    trace = "".join(traceback.format_exception(error))
+    return Fault(f"{what} failed: {shown(text)[:300]}{place}", trace)

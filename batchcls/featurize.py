@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from batchcls.errors import PluginError
+from batchcls.errors import BatchclsError, Fault, PluginError, fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,3 +33,27 @@ def featurize(featurizer: Featurizer, pixels: Sequence[NDArray[np.uint8]]) -> ND
     if not np.isfinite(features).all():
         raise PluginError(f"the featurizer {featurizer.name} gave values that are not finite")
     return features
+
+
+def featurize_each(
+    featurizer: Featurizer, pixels: Sequence[NDArray[np.uint8]]
+) -> tuple[NDArray[np.float32], dict[int, Fault]]:
+    """Do as :func:`featurize`, but let an image that the featurizer raises for cost only itself.
+
+    The second result says why, by index; the features of such an image are 0.
+    """
+    try:
+        return featurize(featurizer, pixels), {}
+    except BatchclsError:  # it does not keep its word: no image is to blame
+        raise
+    except Exception:  # noqa: BLE001 - a plugin's code; which image it is about shows below
+        features = np.zeros((len(pixels), featurizer.dimension), dtype=np.float32)
+    faults = {}
+    for index, square in enumerate(pixels):
+        try:
+            features[index] = featurize(featurizer, [square])[0]
+        except BatchclsError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            faults[index] = fault_of(f"the featurizer {featurizer.name}", error)
+    return features, faults

@@ -1,7 +1,14 @@
-"""What a featurizer and a classifier are: the page for plugin authors.
+"""What a featurizer, a classifier and the rest of a plugin are: the page for plugin authors.
 
-Both are handed to the pipeline as objects; it knows nothing else of them. The protocols are
-structural: no base class to inherit from.
+All are handed to the pipeline as objects; it knows nothing else of them. The protocols are
+structural: there is no base class to inherit from. ``batchcls.testing`` checks an implementation;
+``docs/plugins.md`` goes through the first ones step by step.
+
+*Options* are the keyword parameters of a classifier's constructor and of a provider's ``create``:
+name, annotation (``int``, ``float``, ``bool``, ``str``, ``Literal[...]``, ``tuple[float, ...]``,
+``X | None``, and ``Annotated`` with ``msgspec.Meta`` for limits) and default. They are checked
+before the call; raise ValueError for a value that is wrong in another way. What was chosen is kept
+in the model, as JSON.
 """
 
 from __future__ import annotations
@@ -9,13 +16,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from batchcls.context import Context
     from batchcls.model import Model
-    from batchcls.records import Prediction
+    from batchcls.records import Prediction, ReportRequest
 
 
 @runtime_checkable
@@ -23,7 +31,8 @@ class Featurizer(Protocol):
     """A pretrained network without its head: pixels in, features out.
 
     ``featurize`` is called from several threads at once and must be safe to be; for an image it
-    must give the same features whatever else is in the batch.
+    must give the same features whatever else is in the batch. It may raise anything: the images of
+    the batch are then tried one by one, and the one that it fails for gets a row with the reason.
     """
 
     name: str
@@ -35,7 +44,7 @@ class Featurizer(Protocol):
     """Number of features, D."""
 
     def featurize(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Turn RGB ``pixels``, uint8 ``[N, S, S, 3]``, into features, float32 ``[N, D]``."""
+        """Turn RGB ``pixels``, uint8 ``[N, S, S, 3]``, into finite features, float32 ``[N, D]``."""
         ...
 
     def to_files(self) -> Mapping[str, bytes]:
@@ -47,17 +56,27 @@ class Featurizer(Protocol):
 
 
 class FeaturizerProvider(Protocol):
-    """What the hook ``batchcls_featurizers`` hands over: a name, and how to get the featurizer."""
+    """What the hook ``batchcls_featurizers`` hands over: a name, and how to get the featurizer.
+
+    It may have two methods more. ``about(context) -> NetworkInfo`` (``batchcls.records``) tells
+    `batchcls models` what is at hand; ``fetch(context) -> None`` is `batchcls models fetch NAME`.
+    A featurizer whose files another provider can restore names that one as ``restored_by``:
+    a model then runs where this plugin is not installed.
+    """
 
     name: str
     description: str
 
-    def create(self) -> Featurizer:
-        """Make the featurizer from what is installed. Raises BatchclsError if it can't be had."""
+    # create(context, **options), the options being named keyword parameters with defaults.
+    def create(self, *args: Any, **kwargs: Any) -> Featurizer:  # noqa: ANN401
+        """Make the featurizer from what is installed, for training.
+
+        Called as ``create(context, **options)``. Raises BatchclsError if it can't be had.
+        """
         ...
 
     def restore(self, files: Mapping[str, bytes]) -> Featurizer:
-        """Make it from the files in a model file.
+        """Make it from the files in a model file: it has the digest of the one that wrote them.
 
         They may come from a stranger: run nothing in them, raise ValueError for what is not sound.
         """
@@ -65,38 +84,48 @@ class FeaturizerProvider(Protocol):
 
 
 class Classifier(Protocol):
-    """Features in, probabilities out. One instance is fitted once, then only read.
+    """Features in, probabilities out. An instance is fitted or restored once, then only read.
 
-    ``predict_proba`` is called from several threads at once; for an image it must give the same
-    probabilities whatever else is in the batch.
+    It is constructed with its options, ``cls(**options)``. ``predict_proba`` is called from
+    several threads at once; for an image it must give the same probabilities whatever else is in
+    the batch. As with a featurizer, what it raises costs the image that it raises for.
+
+    It may have two methods more. The class method ``candidates() -> Sequence[Mapping[str, Any]]``
+    lists the options that cross-validation chooses among, the most cautious first (without it
+    there is one candidate, the defaults). ``explain(features)`` names the training images that
+    decided: for each of N images a sequence of (index in the order of ``fit``, weight).
     """
 
     name: ClassVar[str]
 
-    @classmethod
-    def candidates(cls) -> Sequence[Mapping[str, float]]:
-        """List the options that cross-validation chooses among, the most cautious first."""
-        ...
-
     def fit(
         self, features: NDArray[np.float32], targets: NDArray[np.intp], class_count: int
     ) -> None:
-        """Learn from ``features``, float32 ``[N, D]``, and ``targets``, int ``[N]`` in [0, C)."""
+        """Learn from ``features``, float32 ``[N, D]``, and ``targets``, int ``[N]`` in [0, C).
+
+        Every class occurs.
+        """
         ...
 
     def predict_proba(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Give the probabilities, float64 ``[N, C]``, each row summing to 1."""
         ...
 
-    def to_arrays(self) -> Mapping[str, NDArray[Any]]:
-        """Give what was learnt as plain numeric arrays, by name."""
+    def to_state(self) -> Mapping[str, NDArray[Any] | bytes]:
+        """Give what was learnt: plain numeric arrays by name, or bytes by name with an extension.
+
+        Names are of letters, digits, ``_`` and ``-``; options need not be in it.
+        """
         ...
 
-    @classmethod
-    def from_arrays(
-        cls, arrays: Mapping[str, NDArray[Any]], dimension: int, class_count: int
-    ) -> Classifier:
-        """Take back what ``to_arrays`` gave; ValueError if names, shapes or dtypes are wrong."""
+    def restore(
+        self, state: Mapping[str, NDArray[Any] | bytes], dimension: int, class_count: int
+    ) -> None:
+        """Take back what ``to_state`` gave.
+
+        It may come from a stranger: raise ValueError if names, shapes or dtypes are wrong, and
+        run nothing in it.
+        """
         ...
 
 
@@ -104,6 +133,7 @@ class ReportWriter(Protocol):
     """A report being written; one ``write`` for each image file, in the order of the scan.
 
     ``commit`` puts the whole report in its place in one step; ``discard`` leaves what was there.
+    What any of them raises ends the run without a report.
     """
 
     def write(self, predictions: Iterable[Prediction]) -> None:
@@ -125,18 +155,21 @@ class ReportFormat(Protocol):
     suffix: str
     """The ending of ``--output`` that chooses it, lower-case, with the dot."""
 
-    def open(self, path: str, classes: Sequence[str], *, top: int, scores: bool) -> ReportWriter:
-        """Begin a report. ``top`` labels for each image; ``scores``: those of every class too."""
+    def open(self, path: str, asked: ReportRequest) -> ReportWriter:
+        """Begin a report at ``path`` (``-`` is standard output) that holds what is asked for."""
         ...
 
 
 class ReadyModel(Protocol):
-    """What the hook ``batchcls_ready_models`` hands over: a model that needs no training."""
+    """What the hook ``batchcls_ready_models`` hands over: a model that needs no training.
+
+    It may have ``about(context) -> NetworkInfo``, as a featurizer's provider may.
+    """
 
     name: str
     """What ``--model`` takes."""
     description: str
 
-    def load(self) -> Model:
-        """Make the model."""
+    def load(self, context: Context) -> Model:
+        """Make the model. Raises BatchclsError if it can't be had."""
         ...

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchcls import modelfile
 from batchcls.atomic import write_atomically
+from batchcls.context import Context
 from batchcls.decode import DEFAULT_MAX_PIXELS, Decoder
 from batchcls.engines.local import LocalEngine
-from batchcls.errors import ModelFileError, PluginError
+from batchcls.errors import ModelFileError, PluginError, UsageError
 from batchcls.framing import PREPROCESSING, Framing
+from batchcls.options import checked_options, made
 from batchcls.pipeline import ChunkClassifier, Extractor, chunked
 from batchcls.plugins import registry
 from batchcls.records import ImageFile, Prediction
@@ -39,15 +42,16 @@ class Model:
         return _unpacked, (self.pack(),)
 
     @classmethod
-    def load(cls, source: str | os.PathLike[str]) -> Model:
+    def load(cls, source: str | os.PathLike[str], context: Context | None = None) -> Model:
         """Load a model file, or a ready model such as ``imagenet`` by its name.
 
-        Raises ModelFileError for a file that is broken, foreign, newer or not to be trusted.
+        ``context`` is for ready models that need more than the package holds. Raises
+        ModelFileError for a file that is broken, foreign, newer or not to be trusted.
         """
         name = os.fsdecode(source)
         ready = registry().ready_models
         if name in ready:
-            return ready[name].load()
+            return ready[name].load(context or Context())
         if not os.path.exists(name):
             raise ModelFileError(
                 f"{shown(name) or 'an empty name'}: no such file",
@@ -58,29 +62,30 @@ class Model:
             return cls.from_contents(modelfile.read(name))
         except ValueError as error:
             raise ModelFileError(f"{shown(name)}: {error}") from None
-        except PluginError as error:
+        except UsageError as error:  # a plugin that is not there, or options it does not know
             raise ModelFileError(f"{shown(name)}: {error.message}", hint=error.hint) from None
 
     @classmethod
     def from_contents(cls, contents: modelfile.Contents) -> Model:
         """Make the model of what a model file holds; ValueError if its parts do not fit."""
         manifest = contents.manifest
-        featurizer = (
-            registry().featurizer(manifest.featurizer.name).restore(contents.featurizer_files)
-        )
-        classifier_class = registry().classifier(manifest.classifier.name)
-        if featurizer.digest != manifest.featurizer.digest:
+        entry = manifest.featurizer
+        with _naming(entry.plugin):
+            provider = registry().featurizer(entry.restored_by or entry.name)
+        featurizer = provider.restore(contents.featurizer_files)
+        if featurizer.digest != entry.digest:
             raise ValueError("broken: the featurizer in it is not the one it was trained with")
-        if manifest.featurizer.framing not in set(Framing):
-            raise ValueError(f"broken: there is no framing {manifest.featurizer.framing!r}")
-        if manifest.featurizer.preprocessing != PREPROCESSING:
+        if entry.framing not in set(Framing):
+            raise ValueError(f"broken: there is no framing {entry.framing!r}")
+        if entry.preprocessing != PREPROCESSING:
             raise ValueError(
                 f"trained on images that were prepared another way "
-                f"({manifest.featurizer.preprocessing}, here {PREPROCESSING}); train it anew"
+                f"({entry.preprocessing}, here {PREPROCESSING}); train it anew"
             )
-        classifier = classifier_class.from_arrays(
-            contents.arrays, featurizer.dimension, len(manifest.classes)
-        )
+        with _naming(manifest.classifier.plugin):
+            classifier_class = registry().classifier(manifest.classifier.name)
+        classifier = made_classifier(classifier_class, manifest.classifier.options)
+        classifier.restore(contents.state, featurizer.dimension, len(manifest.classes))
         return cls(manifest, featurizer, classifier, contents.digest)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -89,9 +94,7 @@ class Model:
 
     def pack(self) -> bytes:
         """Give the bytes of the model file."""
-        return modelfile.pack(
-            self.manifest, self.classifier.to_arrays(), self.featurizer.to_files()
-        )
+        return modelfile.pack(self.manifest, self.classifier.to_state(), self.featurizer.to_files())
 
     @property
     def classes(self) -> Sequence[str]:
@@ -103,10 +106,23 @@ class Model:
         """How images are framed for the network."""
         return Framing(self.manifest.featurizer.framing)
 
-    def chunk_classifier(self, max_pixels: int = DEFAULT_MAX_PIXELS) -> ChunkClassifier:
-        """Give the work of a run: a chunk of image files → their predictions."""
+    def chunk_classifier(
+        self, max_pixels: int = DEFAULT_MAX_PIXELS, *, explain: bool = False
+    ) -> ChunkClassifier:
+        """Give the work of a run: a chunk of image files → their predictions.
+
+        With ``explain`` they name the training images that decided; UsageError where the
+        classifier can't.
+        """
+        names = self.manifest.training_images if explain else None
+        if names == [] or (explain and not hasattr(self.classifier, "explain")):
+            raise UsageError(
+                f"the classifier {self.classifier.name} can't explain its labels",
+                hint="One that compares with the training images can: train with the plugin "
+                "batchcls-neighbors (--classifier knn).",
+            )
         extractor = Extractor(Decoder(max_pixels), self.featurizer, [self.framing])
-        return ChunkClassifier(extractor, self.classifier, self.classes)
+        return ChunkClassifier(extractor, self.classifier, self.classes, names)
 
     def predict(
         self,
@@ -114,13 +130,14 @@ class Model:
         *,
         jobs: int = 0,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        explain: bool = False,
     ) -> list[Prediction]:
         """Classify image files: one prediction for each path, in their order.
 
         A file that can't be read gets the status ``error`` and a reason; nothing is raised for
         it. ``jobs`` threads work on it, 0 being as many as there are cores.
         """
-        return list(self.predict_iter(paths, jobs=jobs, max_pixels=max_pixels))
+        return list(self.predict_iter(paths, jobs=jobs, max_pixels=max_pixels, explain=explain))
 
     def predict_iter(
         self,
@@ -128,14 +145,37 @@ class Model:
         *,
         jobs: int = 0,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        explain: bool = False,
     ) -> Iterator[Prediction]:
         """Do as :meth:`predict`, as a stream: memory does not grow with the number of paths."""
         if isinstance(paths, (str, bytes, os.PathLike)):
             raise TypeError("paths is a list of paths, not one path")
         files = (ImageFile(os.fsdecode(path), os.fsdecode(path)) for path in paths)
-        work = self.chunk_classifier(max_pixels)
+        work = self.chunk_classifier(max_pixels, explain=explain)
         for predictions in LocalEngine(jobs).map(work, chunked(files)):
             yield from predictions
+
+
+def made_classifier(classifier_class: type[Classifier], options: Mapping[str, Any]) -> Classifier:
+    """Construct a classifier with its options, checked. UsageError for one that is wrong."""
+    owner = f"the classifier {shown(classifier_class.name)}"
+    checked = checked_options(owner, classifier_class, options)
+    classifier: Classifier = made(owner, classifier_class, options=checked)
+    return classifier
+
+
+@contextlib.contextmanager
+def _naming(plugin: str) -> Iterator[None]:
+    """Add to an error the plugin that the model was trained with."""
+    try:
+        yield
+    except PluginError as error:
+        if not plugin:
+            raise
+        raise PluginError(
+            error.message,
+            hint=f"The model was trained with the plugin {shown(plugin)[:200]}. {error.hint}",
+        ) from None
 
 
 def _unpacked(data: bytes) -> Model:

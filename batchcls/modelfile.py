@@ -1,9 +1,10 @@
 """The model file ``*.batchcls``: a zip that holds no code.
 
-``manifest.json``, ``classifier/NAME.npy`` for each array, ``featurizer/NAME`` for each file of the
-featurizer. Reading one trusts nothing in it: names, sizes and digests are checked before a member
-is used, arrays can't be pickles, nothing is unpacked to more than the file's own size, and nothing
-is ever written to the disk.
+``manifest.json``, ``classifier/NAME.npy`` for each array of the classifier and ``classifier/NAME``
+for bytes of its own form, ``featurizer/NAME`` for each file of the featurizer. Reading one trusts
+nothing in it: names, sizes and digests are checked before a member is used, arrays can't be
+pickles, nothing is unpacked to more than the file's own size, and nothing is ever written to the
+disk.
 """
 
 from __future__ import annotations
@@ -36,11 +37,12 @@ FORMAT = 1
 SUFFIX = ".batchcls"
 MANIFEST = "manifest.json"
 _MEMBER = re.compile(
-    r"classifier/[A-Za-z0-9_-]{1,100}\.npy|featurizer/[A-Za-z0-9_][\w.-]{0,99}", re.A
+    r"classifier/[A-Za-z0-9_-]{1,100}\.[A-Za-z0-9]{1,20}|featurizer/[A-Za-z0-9_][\w.-]{0,99}",
+    re.A,
 )
 _MAX_MEMBERS = 100
 _MAX_FILE = 2 * 2**30
-_MAX_MANIFEST = 8 * 2**20
+_MAX_MANIFEST = 64 * 2**20  # the names of a million training images
 # A zip's end record, which `pack` leaves without a comment, and what zipfile would look for in
 # front of it: the record of a zip too large to be a model.
 _END = struct.Struct("<4s4x2H2L2s")
@@ -56,6 +58,8 @@ class FeaturizerEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Which featurizer; ``digest`` is its own, ``framing`` the way images are framed for it.
 
     ``preprocessing`` numbers the way from a file to pixels (``framing.PREPROCESSING``).
+    ``restored_by`` is the provider that can restore it, empty for the one of its own name;
+    ``plugin`` the package and version that it came from, empty where it ships with batchcls.
     """
 
     name: Name
@@ -64,13 +68,17 @@ class FeaturizerEntry(msgspec.Struct, frozen=True, kw_only=True):
     preprocessing: int
     input_size: int
     dimension: int
+    options: dict[str, Any] = {}
+    restored_by: str = ""
+    plugin: str = ""
 
 
 class ClassifierEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Which classifier, and the options it was fitted with."""
+    """Which classifier, the options it was fitted with, and the plugin that it came from."""
 
     name: Name
-    options: dict[str, float | str | bool] = {}
+    options: dict[str, Any] = {}
+    plugin: str = ""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +96,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """How it was trained, for people to read."""
     metrics: dict[str, Any] = {}
     """What cross-validation found, for people to read."""
+    training_images: list[str] = []
+    """The images that it was fitted to, in that order, where the classifier can name them."""
     members: dict[str, str] = {}
     """SHA-256, hex, of every other member."""
 
@@ -97,18 +107,23 @@ class Contents:
     """What a model file holds. ``digest`` is the SHA-256 of the file."""
 
     manifest: Manifest
-    arrays: Mapping[str, NDArray[Any]]
+    state: Mapping[str, NDArray[Any] | bytes]
     featurizer_files: Mapping[str, bytes]
     digest: str
 
 
 def pack(
-    manifest: Manifest, arrays: Mapping[str, NDArray[Any]], featurizer_files: Mapping[str, bytes]
+    manifest: Manifest,
+    state: Mapping[str, NDArray[Any] | bytes],
+    featurizer_files: Mapping[str, bytes],
 ) -> bytes:
     """Give the bytes of a model file; the manifest's ``members`` are filled in here."""
     members: dict[str, bytes] = {}
-    for name, array in arrays.items():
-        members[f"classifier/{name}.npy"] = to_npy(array)
+    for name, part in state.items():
+        if isinstance(part, bytes):
+            members[f"classifier/{name}"] = part
+        else:
+            members[f"classifier/{name}.npy"] = to_npy(part)
     for name, data in featurizer_files.items():
         members[f"featurizer/{name}"] = data
     for name in members:
@@ -185,15 +200,17 @@ def _contents(file: IO[bytes], size: int) -> Contents:
     for name, digest in manifest.members.items():
         if hashlib.sha256(members[name]).hexdigest() != digest:
             raise ValueError(f"broken: {name} is not what it was when the model was saved")
-    arrays: dict[str, NDArray[Any]] = {}
+    state: dict[str, NDArray[Any] | bytes] = {}
     files: dict[str, bytes] = {}
     for name, content in members.items():
         folder, _, file_name = name.partition("/")
-        if folder == "classifier":
-            arrays[file_name.removesuffix(".npy")] = _array(name, content)
+        if folder == "classifier" and file_name.endswith(".npy"):
+            state[file_name.removesuffix(".npy")] = _array(name, content)
+        elif folder == "classifier":
+            state[file_name] = content
         else:
             files[file_name] = content
-    return Contents(manifest, arrays, files, _digest(file))
+    return Contents(manifest, state, files, _digest(file))
 
 
 def _check_ends(file: IO[bytes], size: int) -> None:

@@ -6,17 +6,16 @@ scan → decode → frame → featurize → classify → report
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from batchcls.classify import Scored, classify
-from batchcls.errors import DecodeError
-from batchcls.featurize import featurize
+from batchcls.errors import DecodeError, Fault, UselessRunError, fault_of
+from batchcls.featurize import featurize_each
 from batchcls.framing import Framing, frame
-from batchcls.records import ImageFile, Prediction, Status
+from batchcls.records import ImageFile, Prediction, RunSummary, Status
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
 # Images in a chunk, the unit of work: large enough that handing it out costs nothing, small
 # enough that the cores finish together and the first rows come soon.
 CHUNK = 8
+# A plugin that fails for this many images, and has worked for none, will work for none.
+HOPELESS = 200
+_NO_REPORT = "No report was written; the former one is untouched."
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -47,11 +49,13 @@ class Engine(Protocol):
 class Extracted:
     """The features of a chunk: float32 ``[M, D]`` for each framing, M the readable files.
 
-    ``reasons`` has an entry for each file of the chunk, None for the readable ones.
+    ``reasons`` has an entry for each file of the chunk, None for the readable ones; ``faults``
+    tells, by index, of those for which not the file is to blame, but the featurizer.
     """
 
     features: list[NDArray[np.float32]]
     reasons: list[str | None]
+    faults: Mapping[int, Fault] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ class Extractor:
         """Work on one chunk."""
         pixels: list[list[NDArray[np.uint8]]] = [[] for _ in self.framings]
         reasons: list[str | None] = []
-        for file in files:
+        readable: list[int] = []
+        for index, file in enumerate(files):
             try:
                 if file.problem is not None:
                     raise DecodeError(file.problem)
@@ -75,9 +80,19 @@ class Extractor:
                 reasons.append(str(error))
                 continue
             reasons.append(None)
+            readable.append(index)
             for batch, square in zip(pixels, framed, strict=True):
                 batch.append(square)
-        return Extracted([featurize(self.featurizer, batch) for batch in pixels], reasons)
+        results = [featurize_each(self.featurizer, batch) for batch in pixels]
+        features = [matrix for matrix, _ in results]
+        faults = {row: fault for _, failed in results for row, fault in failed.items()}
+        if not faults:
+            return Extracted(features, reasons)
+        for row, fault in faults.items():
+            reasons[readable[row]] = fault.reason
+        kept = [row for row in range(len(readable)) if row not in faults]
+        by_file = {readable[row]: fault for row, fault in faults.items()}
+        return Extracted([matrix[kept] for matrix in features], reasons, by_file)
 
     def _framed(self, path: str) -> list[NDArray[np.uint8]]:
         size = self.featurizer.input_size
@@ -90,44 +105,66 @@ class Extractor:
 
 @dataclass(frozen=True)
 class ChunkClassifier:
-    """Files → predictions, one for each file, in their order."""
+    """Files → predictions, one for each file, in their order.
+
+    With ``training_images``, the names of the images that the classifier was fitted to, in that
+    order, a prediction says because of which of them it is what it is.
+    """
 
     extractor: Extractor
     classifier: Classifier
     classes: Sequence[str]
+    training_images: Sequence[str] | None = None
 
     def __call__(self, files: Sequence[ImageFile]) -> list[Prediction]:
         """Work on one chunk."""
         extracted = self.extractor(files)
-        scored = iter(classify(self.classifier, self.classes, extracted.features[0]))
-        return [
-            _readable(file, next(scored)) if reason is None else _unreadable(file, reason)
-            for file, reason in zip(files, extracted.reasons, strict=True)
-        ]
+        features = extracted.features[0]
+        scored = iter(classify(self.classifier, self.classes, features))
+        because = iter(self._because(features)) if self.training_images is not None else None
+        predictions = []
+        for index, (file, reason) in enumerate(zip(files, extracted.reasons, strict=True)):
+            if reason is not None:
+                predictions.append(_failed(file, reason, extracted.faults.get(index)))
+                continue
+            one = next(scored)
+            why = next(because) if because is not None else None
+            if isinstance(one, Fault):
+                predictions.append(_failed(file, one.reason, one))
+            else:
+                predictions.append(_classified(file, one, why))
+        return predictions
+
+    def _because(self, features: NDArray[np.float32]) -> list[tuple[tuple[str, float], ...]]:
+        names = self.training_images or ()
+        if not len(features):
+            return []
+        try:
+            return [
+                tuple((names[index], float(weight)) for index, weight in decided)
+                for decided in self.classifier.explain(features)  # type: ignore[attr-defined]
+            ]
+        except Exception as error:
+            fault = fault_of(f"the classifier {self.classifier.name}, asked to explain,", error)
+            raise UselessRunError(fault.reason, hint=_NO_REPORT, trace=fault.trace) from error
 
 
-def _readable(file: ImageFile, scored: Scored) -> Prediction:
+def _classified(
+    file: ImageFile, scored: Scored, because: tuple[tuple[str, float], ...] | None
+) -> Prediction:
     return Prediction(
-        file.key, Status.OK, label=scored.label, score=scored.score, scores=scored.scores
+        file.key,
+        Status.OK,
+        label=scored.label,
+        score=scored.score,
+        scores=scored.scores,
+        because=because,
     )
 
 
-def _unreadable(file: ImageFile, reason: str) -> Prediction:
-    return Prediction(file.key, Status.ERROR, error=reason)
-
-
-@dataclass
-class Summary:
-    """What a run did."""
-
-    labels: Counter[str] = field(default_factory=Counter)
-    unreadable: int = 0
-    seconds: float = 0.0
-
-    @property
-    def images(self) -> int:
-        """Rows in the report."""
-        return self.labels.total() + self.unreadable
+def _failed(file: ImageFile, reason: str, fault: Fault | None) -> Prediction:
+    trace = fault.trace if fault is not None else None
+    return Prediction(file.key, Status.ERROR, error=reason, fault=trace)
 
 
 def unreadable(
@@ -160,23 +197,35 @@ def run(
     work: Callable[[list[ImageFile]], list[Prediction]],
     engine: Engine,
     report: ReportWriter,
-    on_progress: Callable[[int], None] = lambda _: None,
-) -> Summary:
-    """Classify all ``files`` into ``report``, which appears whole at the end or not at all."""
-    summary = Summary()
+    summary: RunSummary,
+    on_batch: Callable[[list[Prediction]], None] = lambda _: None,
+) -> None:
+    """Classify all ``files`` into ``report``, which appears whole at the end or not at all.
+
+    ``summary`` is filled on the way. Raises UselessRunError where a plugin fails for every image.
+    """
     start = time.perf_counter()
     try:
         for predictions in engine.map(work, chunked(files)):
             report.write(predictions)
             for prediction in predictions:
-                if prediction.label is None:
-                    summary.unreadable += 1
-                else:
+                if prediction.label is not None:
                     summary.labels[prediction.label] += 1
-            on_progress(len(predictions))
+                    continue
+                summary.unreadable += 1
+                if prediction.fault is not None:
+                    summary.faults += 1
+                    summary.first_fault = summary.first_fault or prediction
+            on_batch(predictions)
+            if summary.faults >= HOPELESS and not summary.labels:
+                break
+        first = summary.first_fault
+        if first is not None and not summary.labels:
+            message = f"not one image could be classified: {first.error}"
+            raise UselessRunError(message, hint=_NO_REPORT, trace=first.fault or "")
         summary.seconds = time.perf_counter() - start
         report.commit()
     except BaseException:
+        summary.seconds = time.perf_counter() - start
         report.discard()
         raise
-    return summary

@@ -1,29 +1,31 @@
-"""Finding plugins, and looking up by name what they provide.
+"""The registry: everything that plugins provide, looked up by name.
 
 What ships with batchcls comes through the same hooks as any other plugin. A plugin that fails does
-not stop a run that has no need of it: what is wrong with it is told when something is not found.
+not stop a run that has no need of it; ``failed`` says what is wrong with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import pluggy
-
-from batchcls import hookspecs
 from batchcls.errors import PluginError
+from batchcls.pluginloading import (
+    BUILTIN,
+    Loaded,
+    Plugin,
+    installed_entry_points,
+    load_plugins,
+    reason_of,
+)
 from batchcls.text import shown
 
 if TYPE_CHECKING:
     from batchcls.interfaces import Classifier, FeaturizerProvider, ReadyModel, ReportFormat
 
-ENTRY_POINTS = "batchcls"
-DEFAULT_FEATURIZER = "efficientnet-lite0"
-
-_SELF = "batchcls"
-_REASON_LENGTH = 300
+_WATCHING = ("batchcls_run_started", "batchcls_run_batch", "batchcls_run_finished")
+_NAME_LENGTH = 300
 
 Item = TypeVar("Item")
 
@@ -31,14 +33,31 @@ Item = TypeVar("Item")
 class Registry:
     """Everything that can be asked for by name.
 
-    ``failed`` says, a line for each, what is wrong with which package. A name belongs to what
-    ships with batchcls, or else to the first package by name: another plugin can't change what a
-    name means, and what it offered under that name is in ``failed``.
+    A name belongs to what ships with batchcls, or else to the first package by name: another
+    plugin can't change what a name means, and what it offered under that name is in ``failed``.
     """
 
-    def __init__(self, manager: pluggy.PluginManager, failed: Sequence[str] = ()) -> None:
-        self.failed = list(failed)
-        self._manager = manager
+    def __init__(self, loaded: Loaded, failed: Sequence[str] = ()) -> None:
+        self._loaded = loaded
+        self._failed = list(failed)
+        self._owners: dict[tuple[str, str], Plugin] = {}
+
+    @property
+    def failed(self) -> list[str]:
+        """Say what is wrong with which package, as far as it is known yet, a line for each."""
+        return [
+            *self._failed,
+            *(
+                f"{shown(plugin.package)}: {problem}"
+                for plugin in self.plugins
+                for problem in plugin.problems
+            ),
+        ]
+
+    @property
+    def plugins(self) -> list[Plugin]:
+        """All plugins, those that failed last."""
+        return [*self._loaded.plugins.values(), *self._loaded.failed]
 
     @cached_property
     def featurizers(self) -> dict[str, FeaturizerProvider]:
@@ -60,6 +79,11 @@ class Registry:
         """Ready models by name."""
         return self._named("model", "batchcls_ready_models", lambda item: item.name)
 
+    def commands(self, taken: Iterable[str]) -> dict[str, Callable[..., Any]]:
+        """Give commands by name, but for the names that are ``taken``."""
+        mappings = self._named("command", "batchcls_commands", lambda item: item[0], taken)
+        return {name: item[1] for name, item in mappings.items()}
+
     def featurizer(self, name: str) -> FeaturizerProvider:
         """Look a featurizer up; PluginError lists those that exist."""
         return self._get("featurizer", name, self.featurizers)
@@ -72,31 +96,66 @@ class Registry:
         """Look a report format up; PluginError lists those that exist."""
         return self._get("report format", suffix, self.report_formats)
 
-    def _named(self, kind: str, hook: str, name_of: Callable[[Any], str]) -> dict[str, Any]:
+    def owner(self, kind: str, name: str) -> str:
+        """Give the package and version that a name comes from; empty if it ships with batchcls."""
+        plugin = self._owners.get((kind, name))
+        return "" if plugin is None or plugin.rank == 0 else plugin.titled
+
+    def watchers(self) -> Iterator[tuple[str, str, Callable[[Mapping[str, Any]], None]]]:
+        """Yield package, hook, and a function that calls it with the arguments that it takes."""
+        for hook in _WATCHING:
+            for plugin, one in self._implementations(hook):
+                yield plugin.package, hook, _caller(one)
+
+    def blame(self, kind: str, name: str, error: Exception) -> None:
+        """Keep what is wrong with something that a plugin gave."""
+        plugin = self._owners[kind, name]
+        problem = f"its {kind} {name!r} can't be used: {reason_of(error)}"
+        if problem not in plugin.problems:
+            plugin.problems.append(problem)
+
+    def complete(self, taken: Iterable[str]) -> None:
+        """Ask for everything, so that ``adds`` and ``failed`` are complete."""
+        _ = self.featurizers, self.classifiers, self.report_formats, self.ready_models
+        self.commands(taken)
+        for package, hook, _call in self.watchers():
+            for plugin in self.plugins:
+                watched = plugin.adds.setdefault("watch", []) if plugin.package == package else None
+                name = hook.removeprefix("batchcls_")
+                if watched is not None and name not in watched:
+                    watched.append(name)
+
+    def _implementations(self, hook: str) -> list[tuple[Plugin, Any]]:
+        found = [
+            (self._loaded.plugins[one.plugin_name], one)
+            for one in getattr(self._loaded.manager.hook, hook).get_hookimpls()
+        ]
+        return sorted(found, key=lambda pair: (pair[0].rank, pair[0].package, pair[1].plugin_name))
+
+    def _named(
+        self, kind: str, hook: str, name_of: Callable[[Any], str], taken: Iterable[str] = ()
+    ) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        owner: dict[str, str] = {}
-        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
-        implementations = sorted(
-            caller.get_hookimpls(), key=lambda one: (one.plugin is not _builtin(), one.plugin_name)
-        )
-        for implementation in implementations:
-            package = _package(implementation.plugin_name)
+        holder = dict.fromkeys(taken, BUILTIN)
+        for plugin, implementation in self._implementations(hook):
             try:
                 provided: Any = implementation.function()
+                provided = provided.items() if isinstance(provided, Mapping) else provided
                 items = [(name_of(item), item) for item in provided]
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code, as below
-                self.failed.append(_failure(package, error))
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code
+                plugin.problems.append(f"{hook}: {reason_of(error)}")
                 continue
             for name, item in items:
                 if not isinstance(name, str) or not name:
-                    self.failed.append(f"{package}: a {kind} without a name")
-                elif name in found:
-                    self.failed.append(
-                        f"{package}: its {kind} {name!r} is not used, "
-                        f"as {owner[name]} has one of that name"
+                    plugin.problems.append(f"a {kind} without a name")
+                elif name in holder:
+                    plugin.problems.append(
+                        f"its {kind} {name!r} is not used, as {holder[name]} has one of that name"
                     )
                 else:
-                    found[name], owner[name] = item, package
+                    found[name], holder[name] = item, plugin.package
+                    self._owners[kind, name] = plugin
+                    plugin.adds.setdefault(kind, []).append(name)
         return found
 
     def _get(self, kind: str, name: str, known: dict[str, Item]) -> Item:
@@ -105,59 +164,40 @@ class Registry:
         failed = "".join(f"\nA plugin failed: {reason}" for reason in self.failed)
         listed = ", ".join(shown(one) for one in sorted(known))
         raise PluginError(
-            f"there is no {kind} '{shown(name)[:_REASON_LENGTH]}'",
+            f"there is no {kind} '{shown(name)[:_NAME_LENGTH]}'",
             hint=f"There is: {listed}.{failed}",
         )
 
 
+def _caller(implementation: Any) -> Callable[[Mapping[str, Any]], None]:  # noqa: ANN401
+    def call(arguments: Mapping[str, Any]) -> None:
+        implementation.function(*(arguments[name] for name in implementation.argnames))
+
+    return call
+
+
+_files: tuple[str, ...] = ()
+_installed: tuple[str, ...] = ("*",)
+
+
+def use_plugins(files: Sequence[str], installed: Sequence[str] = ("*",)) -> None:
+    """Let the registry have the plugins of these files, and of packages that match a pattern."""
+    global _files, _installed
+    if (tuple(files), tuple(installed)) != (_files, _installed):
+        _files, _installed = tuple(files), tuple(installed)
+        registry.cache_clear()
+
+
 @cache
 def registry() -> Registry:
-    """Give the registry of what is installed, made once."""
-    try:
-        entry_points = list(_installed())
-    except Exception as error:  # noqa: BLE001 - the metadata of any package may be broken
-        return build_registry([], [_failure("the list of what is installed", error)])
-    return build_registry(entry_points)
+    """Give the registry of the plugins in use, made once."""
+    entry_points, problems = installed_entry_points(_installed)
+    failed = [f"the list of what is installed: {problem}" for problem in problems]
+    return build_registry(entry_points, _files, failed)
 
 
-def build_registry(entry_points: Iterable[Any], failed: Sequence[str] = ()) -> Registry:
-    """Make a registry of what ships with batchcls and of ``entry_points``."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    manager.register(_builtin(), name=_SELF)
-    failures = list(failed)
-    for entry_point in entry_points:
-        package = (entry_point.dist and entry_point.dist.name) or entry_point.value
-        # A package may have several plugins.
-        name = f"{package}:{entry_point.name}"
-        try:
-            plugin = entry_point.load()
-            manager.register(plugin, name=name)
-            manager.check_pending()
-            if not manager.get_hookcallers(plugin):
-                raise PluginError(f"{entry_point.value} implements no hook of batchcls")
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the run may not need it
-            failures.append(_failure(package, error))
-            manager.unregister(name=name)
-    return Registry(manager, failures)
-
-
-def _builtin() -> Any:  # noqa: ANN401 - a module
-    from batchcls import builtin
-
-    return builtin
-
-
-def _package(plugin_name: str) -> str:
-    return plugin_name.partition(":")[0]
-
-
-def _failure(package: str, error: BaseException) -> str:
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{package}: {shown(reason)[:_REASON_LENGTH]}"
-
-
-def _installed() -> Iterable[Any]:
-    from importlib.metadata import entry_points
-
-    return entry_points(group=ENTRY_POINTS)
+def build_registry(
+    entry_points: Iterable[Any], files: Sequence[str] = (), failed: Sequence[str] = ()
+) -> Registry:
+    """Make a registry of what ships with batchcls, of ``entry_points`` and of ``files``."""
+    return Registry(load_plugins(entry_points, files), failed)

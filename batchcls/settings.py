@@ -71,16 +71,51 @@ class ReportSettings(msgspec.Struct, forbid_unknown_fields=True):
 
     top: Annotated[int, Meta(ge=1)] = 1
     scores: bool = False
+    explain: bool = False
+
+
+class ModelsSettings(msgspec.Struct, forbid_unknown_fields=True):
+    """``[models]``: where pretrained networks are kept, and whether they may be downloaded."""
+
+    folder: str = ""
+    download: bool = True
+
+
+class InceptionSettings(msgspec.Struct, forbid_unknown_fields=True):
+    """``[inception]``: where Inception comes from. Without an address nothing is downloaded."""
+
+    graph: str = "assets/inception/tensorflow_inception_graph.pb"
+    addresses: list[str] = msgspec.field(
+        default_factory=lambda: [
+            "https://storage.googleapis.com/download.tensorflow.org/models/inception5h.zip"
+        ]
+    )
+    archive_sha256: str = "d13569f6a98159de37e92e9c8ec4dae8f674fbf475f69fe6199b514f756d4364"
+    graph_sha256: str = "a39b08b826c9d5a5532ff424c03a3a11a202967544e389aca4b06c2bd8aef63f"
+
+
+Options = dict[str, dict[str, Any]]
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
-    """All settings, a section each."""
+    """All settings, a section each, but for four.
 
+    ``plugins`` are files, ``installed_plugins`` patterns of packages; ``classifier`` and
+    ``featurizer`` hold the options of each by name (``[classifier.knn]``), which are checked when
+    it is known what they belong to.
+    """
+
+    plugins: list[str] = []
+    installed_plugins: list[str] = msgspec.field(default_factory=lambda: ["*"])
+    classifier: Options = {}
+    featurizer: Options = {}
     run: RunSettings = msgspec.field(default_factory=RunSettings)
     train: TrainSettings = msgspec.field(default_factory=TrainSettings)
     scan: ScanSettings = msgspec.field(default_factory=ScanSettings)
     decode: DecodeSettings = msgspec.field(default_factory=DecodeSettings)
     report: ReportSettings = msgspec.field(default_factory=ReportSettings)
+    models: ModelsSettings = msgspec.field(default_factory=ModelsSettings)
+    inception: InceptionSettings = msgspec.field(default_factory=InceptionSettings)
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
@@ -89,9 +124,16 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "scan": ScanSettings,
     "decode": DecodeSettings,
     "report": ReportSettings,
+    "models": ModelsSettings,
+    "inception": InceptionSettings,
 }
+_LISTS = ("plugins", "installed_plugins")
+_NOT_SECTIONS = (*_LISTS, "classifier", "featurizer")
 # In a configuration file these are relative to its folder, so that cron's does not matter.
-_PATHS = {("run", "images"), ("run", "output"), ("train", "tags"), ("train", "images")}
+_PATHS = {
+    *(("run", "images"), ("run", "output"), ("train", "tags"), ("train", "images")),
+    ("models", "folder"),
+}
 
 
 def load_settings(config: str | None, environment: Mapping[str, str]) -> Settings:
@@ -105,6 +147,8 @@ def load_settings(config: str | None, environment: Mapping[str, str]) -> Setting
     if not path and os.path.isfile(CONFIG_FILE):
         path = CONFIG_FILE
     settings = _convert(_from_file(path), shown(path), strict=True) if path else Settings()
+    # Its default, too, is relative to the configuration.
+    settings.inception.graph = _below(os.path.dirname(path), settings.inception.graph)
     return _with_environment(settings, environment)
 
 
@@ -125,6 +169,8 @@ def _from_file(path: str) -> dict[str, Any]:
         values = data.get(section)
         if isinstance(values, dict) and key in values:
             values[key] = _below(folder, values[key])
+    if "plugins" in data:
+        data["plugins"] = _below(folder, data["plugins"])
     run = data.get("run")
     if isinstance(run, dict) and isinstance(run.get("model"), str) and _is_file_name(run["model"]):
         run["model"] = _below(folder, run["model"])
@@ -146,10 +192,13 @@ def _below(folder: str, value: Any) -> Any:  # noqa: ANN401 - not yet checked
 
 def _refuse_unknown(data: Mapping[str, Any], where: str) -> None:
     for section, values in data.items():
+        if section in _NOT_SECTIONS:
+            continue
         if section not in SECTIONS:
+            sections = [*SECTIONS, *_NOT_SECTIONS]
             raise ConfigError(
                 f"{where}: {section}: there is no such section",
-                hint=_suggestion(section, list(SECTIONS), "Sections"),
+                hint=_suggestion(section, sections, "Sections"),
             )
         if not isinstance(values, dict):
             raise ConfigError(f"{where}: {section}: expected a section, [{section}], got a value")
@@ -203,6 +252,10 @@ def _with_environment(settings: Settings, environment: Mapping[str, str]) -> Set
 
     An empty variable counts as not set, but for a list, which it empties.
     """
+    for key in _LISTS:
+        text = environment.get(f"BATCHCLS_{key}".upper())
+        if text is not None:
+            setattr(settings, key, _items(text))
     for section, struct in SECTIONS.items():
         current = getattr(settings, section)
         prefix = f"BATCHCLS_{section}_".upper()
@@ -219,11 +272,14 @@ def _with_environment(settings: Settings, environment: Mapping[str, str]) -> Set
             is_list = isinstance(getattr(current, key), list)
             if text is None or (text == "" and not is_list):
                 continue
-            items = [item.strip() for item in text.split(",")] if is_list else []
-            value = [item for item in items if item] if is_list else text
+            value = _items(text) if is_list else text
             parsed = _convert({section: {key: value}}, f"the variable {variable}", strict=False)
             setattr(current, key, getattr(getattr(parsed, section), key))
     return settings
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def override(section: msgspec.Struct, options: Mapping[str, Any]) -> None:

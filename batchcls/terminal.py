@@ -17,6 +17,7 @@ from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
@@ -25,6 +26,7 @@ from rich.progress import (
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.table import Table
 from rich.text import Text
@@ -78,6 +80,23 @@ class Terminal:
             table.add_row(*(Text(cell) for cell in row))
         with _writing():
             self._out.print(table)
+
+    @contextlib.contextmanager
+    def download(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Show a bar with bytes, rate and time left, on a terminal; gives what advances it."""
+        if self.quiet or not self._err.is_terminal:
+            yield lambda _: None
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self._err, transient=True) as progress:
+            task = progress.add_task(what, total=total)
+            yield lambda steps: progress.advance(task, steps)
 
     @contextlib.contextmanager
     def progress(

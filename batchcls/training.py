@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from batchcls import __version__
-from batchcls.crossvalidation import CrossValidation, cross_validate, stratified_sample
+from batchcls.crossvalidation import (
+    CrossValidation,
+    candidates_of,
+    cross_validate,
+    stratified_sample,
+)
 from batchcls.errors import TagsError
 from batchcls.framing import PREPROCESSING, Framing
-from batchcls.model import Model
+from batchcls.model import Model, made_classifier
 from batchcls.modelfile import ClassifierEntry, FeaturizerEntry, Manifest
+from batchcls.options import to_json
 from batchcls.pipeline import Extractor, chunked
 from batchcls.records import ImageFile, TaggedImage
+from batchcls.text import shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,13 +40,26 @@ OPTIONS_SAMPLE = 2000
 
 @dataclass(frozen=True)
 class Parts:
-    """What a model is made of. ``framing`` None lets cross-validation choose."""
+    """What a model is made of. ``framing`` None lets cross-validation choose.
+
+    Options are as given, those of the classifier without what cross-validation is to choose.
+    Plugins are named by package and version, empty for what ships with batchcls.
+    """
 
     decoder: Decoder
     featurizer: Featurizer
     classifier_class: type[Classifier]
     framing: Framing | None
     engine: Engine
+    featurizer_options: Mapping[str, Any] = field(default_factory=dict)
+    classifier_options: Mapping[str, Any] = field(default_factory=dict)
+    featurizer_plugin: str = ""
+    classifier_plugin: str = ""
+
+    @property
+    def candidates(self) -> list[Mapping[str, Any]]:
+        """The classifier's options that cross-validation chooses among."""
+        return candidates_of(self.classifier_class, self.classifier_options)
 
 
 @dataclass(frozen=True)
@@ -84,10 +104,11 @@ def train(
     features, framing, framing_losses = _features(tags, targets, len(classes), parts, on_progress)
     sample = stratified_sample(targets, OPTIONS_SAMPLE)
     validation = cross_validate(
-        parts.classifier_class, features[sample], targets[sample], len(classes)
+        parts.classifier_class, features[sample], targets[sample], len(classes), parts.candidates
     )
-    classifier = parts.classifier_class(**validation.options)
+    classifier = made_classifier(parts.classifier_class, validation.options)
     classifier.fit(features, targets, len(classes))
+    can_explain = hasattr(parts.classifier_class, "explain")
     counts = np.bincount(targets, minlength=len(classes))
     images_per_class = {name: int(count) for name, count in zip(classes, counts, strict=True)}
     manifest = Manifest(
@@ -101,12 +122,18 @@ def train(
             preprocessing=PREPROCESSING,
             input_size=parts.featurizer.input_size,
             dimension=parts.featurizer.dimension,
+            options=to_json(parts.featurizer_options),
+            restored_by=getattr(parts.featurizer, "restored_by", ""),
+            plugin=parts.featurizer_plugin,
         ),
         classifier=ClassifierEntry(
-            name=parts.classifier_class.name, options=dict(validation.options)
+            name=parts.classifier_class.name,
+            options=to_json(validation.options),
+            plugin=parts.classifier_plugin,
         ),
         training={"images": len(tags), "images_per_class": images_per_class},
         metrics=_metrics(validation, framing_losses),
+        training_images=[shown(tag.path) for tag in tags] if can_explain else [],
     )
     model = Model(manifest, parts.featurizer, classifier, digest="")
     return Training(model, images_per_class, validation, framing_losses)
@@ -129,7 +156,7 @@ def _features(
     losses: dict[Framing, float] = {}
     for framing, candidate in zip(framings, sampled, strict=True):
         loss = cross_validate(
-            parts.classifier_class, candidate, targets[sample], class_count
+            parts.classifier_class, candidate, targets[sample], class_count, parts.candidates
         ).log_loss
         if loss is not None:
             losses[framing] = loss

@@ -62,10 +62,17 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let no configuration of this machine reach a test, nor a test leave files behind."""
+    """Let no configuration of this machine reach a test, nor a test leave files behind.
+
+    Nothing is downloaded, but by tests that start a server of their own; no plugin is found, but
+    in tests that install it.
+    """
     for name in list(os.environ):
         if name.startswith("BATCHCLS_") and name != "BATCHCLS_SOAK":
             monkeypatch.delenv(name)
+    monkeypatch.setenv("BATCHCLS_INSTALLED_PLUGINS", "")
+    monkeypatch.setenv("BATCHCLS_MODELS_DOWNLOAD", "false")
+    monkeypatch.setenv("BATCHCLS_MODELS_FOLDER", str(tmp_path / "models"))
     monkeypatch.chdir(tmp_path)
 
 

@@ -29,6 +29,9 @@ HEAVY = {
     "numpy",
     "scipy",
     "threadpoolctl",
+    "requests",
+    "urllib3",
+    "skops",
 }
 MOST_LINES = 300
 

@@ -25,6 +25,7 @@ from batchcls import Model, modelfile
 from batchcls.arrays import from_npy, to_npy
 from batchcls.builtin.efficientnet_lite0 import EfficientNetLite0
 from batchcls.builtin.logistic import LogisticRegression
+from batchcls.context import Context
 from batchcls.errors import BatchclsError, ExitStatus, ModelFileError, PluginError
 from batchcls.framing import PREPROCESSING
 
@@ -45,7 +46,7 @@ class Payload:
 @pytest.fixture(scope="module")
 def model() -> Model:
     """A sound model of two classes."""
-    featurizer = EfficientNetLite0().create()
+    featurizer = EfficientNetLite0().create(Context())
     random = np.random.default_rng(0)
     arrays = {
         "weights": random.normal(0, 0.1, (featurizer.dimension, 2)).astype(np.float32),
@@ -67,7 +68,8 @@ def model() -> Model:
         training={"images": 4},
         metrics={"cross_validation": {"accuracy": 1.0}},
     )
-    classifier = LogisticRegression.from_arrays(arrays, featurizer.dimension, 2)
+    classifier = LogisticRegression()
+    classifier.restore(arrays, featurizer.dimension, 2)
     return Model(manifest, featurizer, classifier, digest="")
 
 
@@ -414,8 +416,8 @@ def test_a_model_that_is_saved_loads_as_the_same_and_gives_the_same_bytes(model,
     assert loaded.digest == hashlib.sha256(sound).hexdigest()
     assert loaded.manifest.training == {"images": 4}
     assert loaded.pack() == sound
-    for name, array in model.classifier.to_arrays().items():
-        np.testing.assert_array_equal(loaded.classifier.to_arrays()[name], array)
+    for name, array in model.classifier.to_state().items():
+        np.testing.assert_array_equal(loaded.classifier.to_state()[name], array)
 
 
 def test_any_zip_tool_can_look_into_a_model(sound):
@@ -472,10 +474,10 @@ def assert_error_or_equal(data: bytes, original: modelfile.Contents, path: Path)
     # What the manifest's own text says is for people, and has no digest.
     assert contents.manifest.classes is not None
     assert contents.featurizer_files == original.featurizer_files
-    assert contents.arrays.keys() == original.arrays.keys()
-    for name, array in original.arrays.items():
-        np.testing.assert_array_equal(contents.arrays[name], array)
-        assert contents.arrays[name].dtype == array.dtype
+    assert contents.state.keys() == original.state.keys()
+    for name, array in original.state.items():
+        np.testing.assert_array_equal(contents.state[name], array)
+        assert contents.state[name].dtype == array.dtype
     assert contents.manifest == original.manifest
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchcls.records import Prediction, Status
+from batchcls.records import Prediction, ReportRequest, Status
 from batchcls.reports.csv import CsvReport, cell_path
 
 from .conftest import Result, fuzzed, picture
@@ -29,7 +29,7 @@ def ok(path: str, *scores: float) -> Prediction:
 
 
 def written(path: Path, *predictions: Prediction, top: int = 1, scores: bool = False) -> bytes:
-    report = CsvReport(str(path), CLASSES, top=top, scores=scores)
+    report = CsvReport(str(path), ReportRequest(CLASSES, top=top, scores=scores))
     report.write(predictions[:1])
     report.write(predictions[1:])
     report.commit()

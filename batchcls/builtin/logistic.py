@@ -5,13 +5,13 @@ scikit-learn fits it; what was learnt are two arrays, so that classifying needs 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+
+from batchcls.arrays import expected_arrays
+from batchcls.blas import one_thread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,9 +47,7 @@ class LogisticRegression:
         self, features: NDArray[np.float32], targets: NDArray[np.intp], class_count: int
     ) -> None:
         """Learn from ``features`` ``[N, D]`` and ``targets`` ``[N]``; every class must occur."""
-        # More threads were slower at every size (three times with 10,000 images), and a hundred
-        # times where another process wanted the same cores.
-        with _one_thread():
+        with one_thread():
             self._fit(features, targets, class_count)
 
     def _fit(
@@ -92,41 +90,17 @@ class LogisticRegression:
         logits /= logits.sum(axis=1, keepdims=True)
         return logits
 
-    def to_arrays(self) -> Mapping[str, NDArray[Any]]:
+    def to_state(self) -> Mapping[str, NDArray[Any]]:
         """Give the two arrays."""
         return {"weights": self.weights, "bias": self.bias}
 
-    @classmethod
-    def from_arrays(
-        cls, arrays: Mapping[str, NDArray[Any]], dimension: int, class_count: int
-    ) -> LogisticRegression:
-        """Take the two arrays back; ValueError if they are not what ``to_arrays`` gives."""
-        if set(arrays) != {"weights", "bias"}:
-            raise ValueError(f"expected the arrays weights and bias, found {sorted(arrays)}")
-        expected = {"weights": (dimension, class_count), "bias": (class_count,)}
-        for name, shape in expected.items():
-            array = arrays[name]
-            if array.dtype != np.float32 or array.shape != shape:
-                raise ValueError(
-                    f"{name} is {array.dtype} {list(array.shape)}, not float32 {list(shape)}"
-                )
-            if not math.isfinite(float(np.abs(array).max(initial=0.0))):
-                raise ValueError(f"{name} holds values that are not finite")
-        model = cls()
-        model.weights, model.bias = arrays["weights"], arrays["bias"]
-        return model
-
-
-@cache
-def _controller() -> Any:  # noqa: ANN401 - threadpoolctl is untyped
-    # It knows the libraries that are loaded when it is made; SciPy brings a BLAS of its own.
-    import sklearn.linear_model  # noqa: F401
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    """Hold every BLAS to one thread."""
-    limit: AbstractContextManager[Any] = _controller().limit(limits=1)
-    return limit
+    def restore(
+        self, state: Mapping[str, NDArray[Any] | bytes], dimension: int, class_count: int
+    ) -> None:
+        """Take the two arrays back; ValueError if they are not what ``to_state`` gives."""
+        expected = {
+            "weights": (np.float32, (dimension, class_count)),
+            "bias": (np.float32, (class_count,)),
+        }
+        arrays = expected_arrays(state, expected)
+        self.weights, self.bias = arrays["weights"], arrays["bias"]

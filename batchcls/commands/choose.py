@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from batchcls import assembly
 from batchcls.errors import ConfigError
 from batchcls.model import Model
 from batchcls.plugins import registry
@@ -22,8 +23,9 @@ def chosen_model(settings: Settings, option: str | None, terminal: Terminal) -> 
 
     A configured model file that is not there yet is trained first, where tags are configured.
     """
+    context = assembly.context(settings, terminal)
     if option is not None:
-        return Model.load(option)
+        return Model.load(option, context)
     configured, tags = settings.run.model, settings.train.tags
     if configured is None:
         if tags is not None:
@@ -32,9 +34,9 @@ def chosen_model(settings: Settings, option: str | None, terminal: Terminal) -> 
                 hint="Set it to the file that the trained model is to be kept in.",
             )
         terminal.say(f"No model is named, so the ready model {READY_MODEL} is used.")
-        return Model.load(READY_MODEL)
+        return Model.load(READY_MODEL, context)
     if configured in registry().ready_models:
-        return Model.load(configured)
+        return Model.load(configured, context)
     if "." not in configured and "/" not in configured and os.sep not in configured:
         raise ConfigError(
             f"run -> model: there is no ready model {configured!r}",
@@ -48,3 +50,9 @@ def chosen_model(settings: Settings, option: str | None, terminal: Terminal) -> 
         train_command(settings, configured, terminal)
         terminal.result("")
     return Model.load(configured)
+
+
+def warn_of_plugins(terminal: Terminal) -> None:
+    """Tell of plugins that failed, as far as that is known by now; this work did without them."""
+    for problem in registry().failed:
+        terminal.warn(f"a plugin failed: {problem}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchcls import assembly
-from batchcls.commands.choose import chosen_model
+from batchcls.commands.choose import chosen_model, warn_of_plugins
 from batchcls.evaluation import Evaluation, evaluate, unknown_classes
 from batchcls.terminal import print_json
 from batchcls.text import plural, shown
@@ -30,6 +30,7 @@ def evaluate_command(
 ) -> None:
     """Classify tagged images and print what the model is worth, as tables or as JSON."""
     model = chosen_model(settings, model_option, terminal)
+    warn_of_plugins(terminal)
     tags = assembly.tags(
         settings, tags_source, images, lambda tagged: unknown_classes(tagged, model.classes)
     )

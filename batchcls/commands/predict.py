@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from batchcls.commands.choose import chosen_model
+from batchcls.commands.choose import chosen_model, warn_of_plugins
 from batchcls.errors import ExitStatus
 from batchcls.imageformats import register_plugins
 from batchcls.records import Prediction
@@ -28,8 +28,12 @@ def predict_command(
     """Classify ``images`` and print label and score of each."""
     register_plugins(tuple(settings.decode.pillow_plugins))
     model = chosen_model(settings, model_option, terminal)
+    warn_of_plugins(terminal)
     predictions = model.predict_iter(
-        images, jobs=settings.run.jobs, max_pixels=settings.decode.max_pixels
+        images,
+        jobs=settings.run.jobs,
+        max_pixels=settings.decode.max_pixels,
+        explain=settings.report.explain,
     )
     top = settings.report.top
     objects = []
@@ -40,6 +44,8 @@ def predict_command(
             objects.append(_object(prediction, model.classes, top))
         else:
             print_text(_line(prediction, model.classes, top))
+            for name, weight in prediction.because or ():
+                print_text(f"    because of {shown(name)} ({weight:.3f})")
     if as_json:
         print_json(objects)
     return ExitStatus.UNREADABLE if failed else ExitStatus.OK
@@ -66,5 +72,9 @@ def _object(prediction: Prediction, classes: Sequence[str], top: int) -> dict[st
         result["top"] = [
             {"label": classes[index], "score": float(prediction.scores[index])}
             for index in prediction.ranking(top)
+        ]
+    if prediction.because is not None:
+        result["because"] = [
+            {"image": name, "weight": weight} for name, weight in prediction.because
         ]
     return result

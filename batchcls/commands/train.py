@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,9 +44,9 @@ def train_command(settings: Settings, output: str | None, terminal: Terminal) ->
             hint="Name a file of tags: batchcls train tags.tsv",
         )
     tags = assembly.tags(settings, settings.train.tags, settings.train.images, too_few_classes)
-    parts = assembly.training_parts(settings)
     file = AtomicFile(output)  # before the work: a place that can't be written to is told at once
     try:
+        parts = assembly.training_parts(settings, assembly.context(settings, terminal, tags))
         with terminal.progress("featurizing", total=len(tags)) as advance:
             training = train(tags, parts, advance)
         file.write(training.model.pack())
@@ -100,7 +101,8 @@ def _print(training: Training, settings: Settings, terminal: Terminal) -> None:
     manifest = training.model.manifest
     featurizer = manifest.featurizer
     chosen = " (auto)" if settings.train.featurizer == "auto" else ""
-    terminal.result(f"featurizer  {featurizer.name}{chosen}, {featurizer.dimension:,} features")
+    name = _with_options(featurizer.name, featurizer.options)
+    terminal.result(f"featurizer  {name}{chosen}, {featurizer.dimension:,} features")
     losses = ", ".join(
         f"{framing.value} {loss:.4f}" for framing, loss in training.framing_losses.items()
     )
@@ -108,5 +110,17 @@ def _print(training: Training, settings: Settings, terminal: Terminal) -> None:
     if settings.train.framing == "auto" and not losses:
         why = " (not compared, as nothing could be checked)"
     terminal.result(f"framing     {featurizer.framing}{why}")
-    options = ", ".join(f"{key}={value:g}" for key, value in validation.options.items())
-    terminal.result(f"classifier  {manifest.classifier.name} {options}")
+    terminal.result(
+        f"classifier  {_with_options(manifest.classifier.name, manifest.classifier.options)}"
+    )
+
+
+def _with_options(name: str, options: Mapping[str, Any]) -> str:
+    words = [name]
+    for key, value in options.items():
+        if isinstance(value, list):
+            text = ",".join(str(item) for item in value)
+        else:
+            text = f"{value:g}" if isinstance(value, float) else str(value)
+        words.append(shown(f"{key}={text}"))
+    return " ".join(words)

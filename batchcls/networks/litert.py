@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import queue
-import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from batchcls.networks.quiet import BANNER, without
 from batchcls.networks.soundness import check_sound
 
 if TYPE_CHECKING:
@@ -28,7 +26,6 @@ NETWORK_FILE = "network.tflite"
 
 # LiteRT says this on standard error at the first network, and has no switch for it; a nightly
 # job's mail is no place for it.
-_BANNER = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
 _banner_lock = threading.Lock()
 _banner_seen = False
 
@@ -115,35 +112,12 @@ class _Interpreter:
 
 @contextlib.contextmanager
 def _without_banner() -> Iterator[None]:
-    """Hold standard error back while the first network is made, and drop the banner from it.
-
-    All else that is written in that moment is passed on.
-    """
+    """Hold standard error back while the first network is made, and drop the banner from it."""
     global _banner_seen  # noqa: PLW0603 - it is said once a process
     with _banner_lock:
         if _banner_seen:
             yield
             return
-        try:
-            sys.stderr.flush()
-            held = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
-            kept = os.dup(2)
-        except (AttributeError, OSError):
-            # No standard error, or no place for a temporary file: then the banner is seen.
+        with without(BANNER) as dropped:
             yield
-            return
-        with held:
-            os.dup2(held.fileno(), 2)
-            try:
-                yield
-            finally:
-                with contextlib.suppress(AttributeError, OSError, ValueError):
-                    sys.stderr.flush()
-                os.dup2(kept, 2)
-                os.close(kept)
-                held.seek(0)
-                said = held.read()
-                _banner_seen = _BANNER in said
-                rest = said.replace(_BANNER, b"")
-                if rest:
-                    os.write(2, rest)
+        _banner_seen = bool(dropped)

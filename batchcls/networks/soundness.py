@@ -78,6 +78,8 @@ def _check_operands(tensors: Tensors, operator: Mapping[str, Any]) -> None:
     inputs = [tensors[int(index)] for index in operator["inputs"] if index >= 0]
     outputs = [tensors[int(index)] for index in operator["outputs"]]
     if name in _ELEMENTWISE:
+        if len(inputs) != 2 or len(outputs) != 1:
+            raise ValueError(f"{name} has {len(inputs)} inputs and {len(outputs)} outputs")
         shapes = [tuple(one["shape"]) for one in inputs]
         if np.broadcast_shapes(*shapes) != tuple(outputs[0]["shape"]):
             raise ValueError(f"{name} has operands of shapes that do not fit")

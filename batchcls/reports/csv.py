@@ -1,7 +1,8 @@
 """The CSV report: RFC 4180, UTF-8, one row for each image file.
 
 Columns: ``path,label,score,status,error``, then as asked ``label_2,score_2`` and so on for the
-runners-up, then ``score:CLASS`` for each class.
+runners-up, then ``score:CLASS`` for each class, then ``because``: the training images that decided,
+each with its weight.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from batchcls.atomic import AtomicFile
-from batchcls.records import Prediction
+from batchcls.records import Prediction, ReportRequest
 
 COLUMNS = ("path", "label", "score", "status", "error")
 SCORE_DECIMALS = 6
@@ -22,16 +23,13 @@ _FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 class CsvReport:
-    """Writes the report to ``path``, ``-`` being standard output.
+    """Writes the report to ``path``, ``-`` being standard output."""
 
-    ``classes`` are the model's; ``top`` is how many labels a row has, 1 being just the first;
-    ``scores`` adds a column per class.
-    """
-
-    def __init__(self, path: str, classes: Sequence[str], *, top: int = 1, scores: bool) -> None:
-        self._classes = classes
-        self._top = min(max(top, 1), len(classes))
-        self._scores = scores
+    def __init__(self, path: str, asked: ReportRequest) -> None:
+        self._classes = asked.classes
+        self._top = min(max(asked.top, 1), len(asked.classes))
+        self._scores = asked.scores
+        self._explain = asked.explain
         self._file = AtomicFile(path)
         header = self._header()
         self._width = len(header)
@@ -47,6 +45,8 @@ class CsvReport:
             header += [f"label_{place}", f"score_{place}"]
         if self._scores:
             header += [f"score:{name}" for name in self._classes]
+        if self._explain:
+            header.append("because")
         return header
 
     def write(self, predictions: Iterable[Prediction]) -> None:
@@ -75,6 +75,9 @@ class CsvReport:
             row += [self._classes[index], _score(float(prediction.scores[index]))]
         if self._scores:
             row += [_score(float(score)) for score in prediction.scores]
+        if self._explain:
+            because = prediction.because or ()
+            row.append("; ".join(f"{cell_path(name)} ({weight:.3f})" for name, weight in because))
         return row
 
     def _rows(self, rows: Iterable[Sequence[str]]) -> None:
@@ -105,6 +108,6 @@ class CsvFormat:
 
     suffix = ".csv"
 
-    def open(self, path: str, classes: Sequence[str], *, top: int, scores: bool) -> CsvReport:
+    def open(self, path: str, asked: ReportRequest) -> CsvReport:
         """Begin a report at ``path``."""
-        return CsvReport(path, classes, top=top, scores=scores)
+        return CsvReport(path, asked)

@@ -1,0 +1,107 @@
+"""The ready model ``inception-imagenet``: Inception with the classes that it was trained for.
+
+Its scores before the softmax are the features; the softmax over the 1,000 ImageNet classes among
+them gives the probabilities.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from batchcls.builtin.inception import LOGITS, NAME, Inception, find_files
+from batchcls.builtin.logistic import LogisticRegression
+from batchcls.errors import NetworkError
+from batchcls.framing import PREPROCESSING, Framing
+from batchcls.modelfile import ClassifierEntry, FeaturizerEntry, Manifest
+from batchcls.records import NetworkInfo
+from batchcls.text import shown
+
+if TYPE_CHECKING:
+    from batchcls.context import Context
+    from batchcls.model import Model
+
+# The graph has 1,008 scores. The file of labels names the first 1,001: "dummy", then the classes;
+# the others were never trained.
+_FIRST, _CLASSES = 1, 1000
+_MAX_LABELS = 2**20
+
+
+class InceptionImageNet:
+    """Provider of the ready model."""
+
+    name = "inception-imagenet"
+    description = "The 1,000 classes of ImageNet, by Inception's own head; no training needed"
+
+    def load(self, context: Context) -> Model:
+        """Put Inception and its classes together. Raises NetworkError if it can't be had."""
+        from batchcls import __version__
+        from batchcls.model import Model
+
+        featurizer = Inception().create(context)
+        labels = self._labels(context)
+        weights = np.zeros((featurizer.dimension, len(labels)), np.float32)
+        if featurizer.dimension < _FIRST + _CLASSES:
+            raise NetworkError(f"Inception's graph has {featurizer.dimension} scores, not 1,008")
+        chosen = np.arange(len(labels))
+        weights[_FIRST + chosen, chosen] = 1
+        classifier = LogisticRegression()
+        state = {"weights": weights, "bias": np.zeros(len(labels), np.float32)}
+        classifier.restore(state, featurizer.dimension, len(labels))
+        manifest = Manifest(
+            batchcls=__version__,
+            created="",
+            classes=labels,
+            featurizer=FeaturizerEntry(
+                name=NAME,
+                digest=featurizer.digest,
+                framing=Framing.SQUARE.value,  # as the tutorial has it
+                preprocessing=PREPROCESSING,
+                input_size=featurizer.input_size,
+                dimension=featurizer.dimension,
+                options={"output": LOGITS},
+            ),
+            classifier=ClassifierEntry(name=LogisticRegression.name),
+            training={"note": "the ImageNet head of Inception"},
+        )
+        names = "\n".join(labels).encode("utf-8")
+        digest = hashlib.sha256(featurizer.digest.encode() + names).hexdigest()
+        return Model(manifest, featurizer, classifier, digest)
+
+    def about(self, context: Context) -> NetworkInfo:
+        """Tell as Inception does."""
+        return Inception().about(context)
+
+    def _labels(self, context: Context) -> list[str]:
+        files = find_files(context)
+        if files is None or files.labels is None:
+            where = f" beside {shown(files.graph)}" if files is not None else ""
+            raise NetworkError(
+                f"there is no imagenet_comp_graph_label_strings.txt{where}, "
+                "which names Inception's classes",
+                hint="It is in inception5h.zip, too; `batchcls models fetch inception` brings both "
+                "where no graph was put in its place by hand.",
+            )
+        with open(files.labels, "rb") as file:
+            text = file.read(_MAX_LABELS).decode("utf-8", "replace")
+        lines = [line.strip() for line in text.splitlines()]
+        labels = [line for line in lines[_FIRST : _FIRST + _CLASSES] if line]
+        if len(labels) != _CLASSES:
+            raise NetworkError(
+                f"{shown(files.labels)}: {_FIRST + _CLASSES} lines are expected, the first being "
+                f"dummy, found {len(lines)}",
+                hint="Take the file that is in inception5h.zip.",
+            )
+        return _different(labels)
+
+
+def _different(labels: list[str]) -> list[str]:
+    """Give a number to a name that several classes have: crane the bird, and the machine."""
+    seen: dict[str, int] = {}
+    result = []
+    for label in labels:
+        seen[label] = seen.get(label, 0) + 1
+        result.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+    return result

@@ -1,0 +1,67 @@
+"""What several commands of the command line have: options, and settings."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from batchcls.settings import Settings
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="A model file, or a ready model such as imagenet."),
+]
+ConfigOption = Annotated[
+    str | None,
+    typer.Option("--config", help="Configuration file, by default config.toml if there is one."),
+]
+ImagesOption = Annotated[
+    str | None,
+    typer.Option("--images", help="Folder of the paths in TAGS; by default the folder of TAGS."),
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", min=0, max=1024, help="Threads; 0 is one for each core."),
+]
+TopOption = Annotated[
+    int | None, typer.Option("--top", min=1, help="How many labels to give for each image.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but problems.")]
+IncludeOption = Annotated[
+    list[str] | None,
+    typer.Option("--include", metavar="GLOB", help="Take only what matches; may be repeated."),
+]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="GLOB", help="Leave out what matches; may be repeated."),
+]
+HiddenOption = Annotated[
+    bool | None, typer.Option("--hidden/--no-hidden", help="Take hidden files and folders, too.")
+]
+FollowOption = Annotated[
+    bool | None,
+    typer.Option("--follow-links/--no-follow-links", help="Go down into linked folders."),
+]
+AllFilesOption = Annotated[
+    bool | None,
+    typer.Option("--all-files/--no-all-files", help="Take every file, whatever its extension."),
+]
+ExplainOption = Annotated[
+    bool | None,
+    typer.Option("--explain/--no-explain", help="Name the training images that decided."),
+]
+TAGS_HELP = "Tags (path, tab, label; or CSV with a header), or a folder with a folder per class."
+
+
+def settings_of(config: str | None) -> Settings:
+    """Read the settings, and let the plugins that they name be found."""
+    from batchcls.plugins import use_plugins
+    from batchcls.settings import load_settings
+
+    settings = load_settings(config, os.environ)
+    use_plugins(settings.plugins, settings.installed_plugins)
+    return settings

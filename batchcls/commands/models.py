@@ -1,0 +1,78 @@
+"""``batchcls models``: the networks at hand, and how to get one that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from batchcls import assembly
+from batchcls.errors import UsageError
+from batchcls.featurizerchoice import network_info
+from batchcls.plugins import registry
+from batchcls.terminal import print_json
+from batchcls.text import shown
+
+if TYPE_CHECKING:
+    from batchcls.context import Context
+    from batchcls.records import NetworkInfo
+    from batchcls.settings import Settings
+    from batchcls.terminal import Terminal
+
+
+def models_command(settings: Settings, terminal: Terminal, *, as_json: bool) -> None:
+    """Print the featurizers and ready models, as a table or as JSON."""
+    found = list(_found(assembly.context(settings, terminal)))
+    if as_json:
+        print_json([_object(kind, one, info) for kind, one, info in found])
+        return
+    rows = []
+    for kind, one, info in found:
+        at_hand = "" if info is None else "yes" if info.at_hand else "no"
+        size = f"{info.size / 1e6:.1f} MB" if info is not None and info.size else ""
+        licence, origin = (info.licence, info.origin) if info is not None else ("", "")
+        rows.append([shown(one.name), kind, at_hand, size, shown(licence), shown(origin)])
+    header = ["name", "kind", "at hand", "size", "licence", "origin"]
+    terminal.table(header, rows, numbers_from=9)
+    terminal.result("")
+    for _, one, info in found:
+        terminal.result(f"{shown(one.name)}: {shown(one.description)}")
+        for line in (info.place, info.note) if info is not None else ():
+            if line:
+                terminal.result(f"    {shown(line)}")
+
+
+def fetch_command(settings: Settings, name: str, terminal: Terminal) -> None:
+    """Download a network. UsageError where there is nothing to download."""
+    provider = registry().featurizer(name)
+    fetch: Any = getattr(provider, "fetch", None)
+    if fetch is None:
+        raise UsageError(f"{shown(name)}: there is nothing to fetch: it needs no download")
+    context = assembly.context(settings, terminal)
+    fetch(context)
+    info = network_info(provider, context)
+    where = f": {shown(info.place)}" if info is not None and info.place else ""
+    terminal.result(f"{shown(name)} is at hand{where}")
+
+
+def _found(context: Context) -> Iterable[tuple[str, Any, NetworkInfo | None]]:
+    known = registry()
+    parts = [
+        *(("featurizer", one) for one in known.featurizers.values()),
+        *(("ready model", one) for one in known.ready_models.values()),
+    ]
+    for kind, one in parts:
+        yield kind, one, network_info(one, context)
+
+
+def _object(kind: str, one: Any, info: NetworkInfo | None) -> dict[str, Any]:  # noqa: ANN401
+    result = {"name": one.name, "kind": kind, "description": one.description}
+    if info is not None:
+        result |= {
+            "at_hand": info.at_hand,
+            "size": info.size,
+            "licence": info.licence,
+            "origin": info.origin,
+            "place": info.place,
+            "note": info.note,
+        }
+    return result

@@ -1,0 +1,1 @@
+"""Downloading a file: resumable, verified, never half."""

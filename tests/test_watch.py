@@ -1,0 +1,327 @@
+"""Plugins that watch a run, and plugins that raise: who is named, what goes on, what is kept."""
+
+from __future__ import annotations
+
+import csv
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import Result, picture
+
+IMAGES = 20
+HEADER = """
+from batchcls import StopRun, hookimpl
+
+log = open("log.txt", "a")
+
+def note(text):
+    print(text, file=log, flush=True)
+"""
+WATCHER = """
+@hookimpl
+def batchcls_run_started(run):
+    note(f"started {run.model} {run.output} {','.join(run.images)} {len(run.classes)}")
+
+@hookimpl
+def batchcls_run_batch(run, predictions):
+    note("batch " + " ".join(one.path for one in predictions))
+
+@hookimpl
+def batchcls_run_finished(summary):
+    note(f"finished {summary.images} {summary.unreadable} {summary.error}")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twenty images, one of them broken, and the report of an earlier run."""
+    (tmp_path / "in").mkdir()
+    for number in range(IMAGES):
+        picture(number).save(tmp_path / f"in/{number:02}.jpg")
+    (tmp_path / "in/07.jpg").write_bytes(b"no image")
+    (tmp_path / "r.csv").write_text("the former report\n")
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path, batchcls: Callable[..., Result]) -> Callable[..., Result]:
+    """Run over the images with plugins of these codes, ``a.py``, ``b.py`` and so on."""
+
+    def running(*codes: str, output: str = "r.csv", options: tuple[str, ...] = ()) -> Result:
+        names = [f"{'abcdef'[number]}.py" for number in range(len(codes))]
+        for name, code in zip(names, codes, strict=True):
+            (folder / name).write_text(HEADER + textwrap.dedent(code))
+        (folder / "config.toml").write_text(f"plugins = {names}")
+        return batchcls("run", "in", "-o", output, *options)
+
+    return running
+
+
+def rows(folder: Path) -> list[list[str]]:
+    with open(folder / "r.csv", encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))[1:]
+
+
+def log(folder: Path) -> list[str]:
+    path = folder / "log.txt"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_a_plugin_is_told_of_start_each_batch_in_order_and_end(folder, run):
+    result = run(WATCHER)
+    assert result.status == 3, result.err
+    told = log(folder)
+    assert told[0] == "started imagenet r.csv in 1000"
+    names = [name for line in told[1:-1] for name in line.removeprefix("batch ").split()]
+    assert names == [f"{number:02}.jpg" for number in range(IMAGES)]
+    assert len(told) > 3
+    assert told[-1] == "finished 20 1 None"
+    assert len(rows(folder)) == IMAGES
+
+
+RAISED = {
+    "ValueError('oh')": "ValueError: oh",
+    "SystemExit(5)": "SystemExit: 5",
+    "KeyError": "KeyError:",
+}
+
+
+@pytest.mark.parametrize("hook", ["started", "batch", "finished"])
+@pytest.mark.parametrize("raised", RAISED)
+def test_a_watcher_that_raises_is_named_once_and_the_run_goes_on(folder, run, hook, raised):
+    bad = f"""
+    @hookimpl
+    def batchcls_run_{hook}():
+        note("bad")
+        raise {raised}
+    """
+    again = """
+    @hookimpl
+    def batchcls_run_finished(run):
+        note("told again")
+    """
+    result = run(bad if hook == "finished" else bad + again, WATCHER)
+    assert result.status == 3
+    [warning] = [line.rstrip() for line in result.err.splitlines() if "batchcls_run" in line]
+    assert warning == (
+        f"batchcls: warning: the plugin a.py failed in batchcls_run_{hook}, "
+        f"and is not told of this run any more: {RAISED[raised]}"
+    )
+    assert len(rows(folder)) == IMAGES
+    assert log(folder).count("bad") == 1
+    assert "told again" not in log(folder)
+    assert "finished 20 1 None" in log(folder)
+
+
+@pytest.mark.parametrize("hook", ["started", "batch"])
+def test_a_watcher_can_stop_the_run_and_the_former_report_stays(folder, run, hook):
+    stops = f"""
+    @hookimpl
+    def batchcls_run_{hook}():
+        raise StopRun("enough for today")
+    """
+    result = run(WATCHER, stops)
+    assert result.status == 1
+    assert "batchcls: error: the plugin b.py stopped the run: enough for today" in result.err
+    assert "the former one is untouched" in result.err
+    assert "Traceback" not in result.err
+    assert (folder / "r.csv").read_text() == "the former report\n"
+    assert log(folder)[-1].startswith("finished ")
+    assert log(folder)[-1].endswith("the plugin b.py stopped the run: enough for today")
+    assert not list(folder.glob(".batchcls-*"))
+
+
+def test_a_watcher_can_not_stop_a_run_that_is_over(folder, run):
+    stops = """
+    @hookimpl
+    def batchcls_run_finished():
+        raise StopRun("too late")
+    """
+    result = run(stops)
+    assert result.status == 3
+    assert "failed in batchcls_run_finished" in result.err
+    assert len(rows(folder)) == IMAGES
+
+
+def test_watchers_are_told_of_a_bad_end(folder, run):
+    report = """
+    class Format:
+        suffix = ".bad"
+        def open(self, path, asked):
+            return self
+        def write(self, predictions):
+            raise OSError("the disk is full")
+        def commit(self):
+            note("committed")
+        def discard(self):
+            note("discarded")
+
+    @hookimpl
+    def batchcls_report_formats():
+        return [Format()]
+    """
+    result = run(WATCHER, report, output="r.bad")
+    assert result.status == 1
+    assert "OSError: the disk is full" in result.err
+    assert log(folder)[-2:] == ["discarded", "finished 0 0 the disk is full"]
+    assert "committed" not in log(folder)
+
+
+FEATURIZER = """
+import numpy as np
+
+class Mean:
+    name, digest, input_size, dimension = "mean", "0" * 64, 8, 3
+    def featurize(self, pixels):
+        {featurize}
+        return pixels.reshape(len(pixels), -1, 3).mean(axis=1).astype(np.float32)
+    def to_files(self):
+        return {{"mean": b""}}
+
+class Provider:
+    name, description = "mean", "the mean colour"
+    def create(self, context):
+        {create}
+        return Mean()
+    def restore(self, files):
+        {restore}
+        return Mean()
+
+@hookimpl
+def batchcls_featurizers():
+    return [Provider()]
+"""
+CLASSIFIER = """
+import numpy as np
+
+class Flip:
+    name = "flip"
+    def fit(self, features, targets, class_count):
+        {fit}
+    def predict_proba(self, features):
+        {predict}
+        return np.full((len(features), 2), 0.5)
+    def to_state(self):
+        {to_state}
+        return {{}}
+    def restore(self, state, dimension, class_count):
+        {restore}
+
+@hookimpl
+def batchcls_classifiers():
+    return [Flip]
+"""
+NOTHING = dict.fromkeys(("featurize", "create", "restore", "fit", "predict", "to_state"), "pass")
+
+
+@pytest.fixture
+def trained(folder: Path, batchcls: Callable[..., Result]) -> Callable[..., Result]:
+    """Train with the two plugins, some of their functions replaced."""
+    (folder / "tags.tsv").write_text("in/00.jpg\tx\nin/01.jpg\tx\nin/02.jpg\ty\nin/03.jpg\ty\n")
+
+    def training(**code: str) -> Result:
+        for name, text in (("a", FEATURIZER), ("b", CLASSIFIER)):
+            (folder / f"{name}.py").write_text(HEADER + text.format(**{**NOTHING, **code}))
+        (folder / "config.toml").write_text('plugins = ["a.py", "b.py"]')
+        return batchcls("train", "tags.tsv", "-f", "mean", "-c", "flip", "-o", "m.batchcls")
+
+    return training
+
+
+SOME = "if (pixels[:, 0, 0, 0] % 3 == 0).any(): raise RuntimeError('no good')"
+
+
+def test_an_image_that_a_featurizer_raises_for_costs_only_itself(folder, trained, batchcls):
+    assert trained().status == 0
+    assert trained(featurize=SOME, fit="pass").status in {0, 2}
+    result = batchcls("run", "in", "-o", "r.csv", "-m", "m.batchcls")
+    assert result.status == 3, result.err
+    found = rows(folder)
+    assert [row[0] for row in found] == [f"{number:02}.jpg" for number in range(IMAGES)]
+    failed = [row for row in found if "featurizer" in row[4]]
+    assert 0 < len(failed) < IMAGES - 1
+    for row in failed:
+        assert row[1:4] == ["", "", "error"]
+        assert row[4].startswith("the featurizer mean failed: RuntimeError: no good (a.py, line ")
+    assert sum(row[3] == "ok" for row in found) == IMAGES - 1 - len(failed)
+    assert f"a plugin failed for {len(failed)} image" in result.err
+    assert "Traceback" in result.err
+
+
+def test_an_image_that_a_classifier_raises_for_costs_only_itself(folder, trained, batchcls):
+    some = "if (features[:, 0] > 128).any(): raise RuntimeError('too bright')"
+    assert trained().status == 0
+    trained(predict=some)
+    result = batchcls("run", "in", "-o", "r.csv", "-m", "m.batchcls", "-j", "1")
+    found = rows(folder)
+    assert result.status == 3
+    failed = [row for row in found if row[4].startswith("the classifier flip failed: RuntimeError")]
+    assert 0 < len(failed) < IMAGES - 1
+    assert len(found) == IMAGES
+    again = batchcls("run", "in", "-o", "-", "-m", "m.batchcls", "-j", "4", "-q")
+    assert again.out == (folder / "r.csv").read_bytes().decode()
+
+
+@pytest.mark.parametrize("where", ["featurize", "predict"])
+def test_a_plugin_that_fails_for_every_image_ends_the_run_with_its_traceback(
+    folder, trained, batchcls, where
+):
+    assert trained().status == 0
+    trained(**{where: "1 / 0"})
+    result = batchcls("run", "in", "-o", "r.csv", "-m", "m.batchcls")
+    assert result.status == 1
+    assert "batchcls: error: not one image could be classified: the " in result.err
+    assert "failed: ZeroDivisionError: division by zero" in result.err
+    assert "Traceback" in result.err
+    assert (folder / "r.csv").read_text() == "the former report\n"
+
+
+@pytest.mark.parametrize(
+    ("where", "status", "said"),
+    [
+        ("create", 1, "ZeroDivisionError"),
+        ("featurize", 2, "the featurizer mean failed: ZeroDivisionError"),
+        ("fit", 1, "ZeroDivisionError"),
+        ("predict", 1, "ZeroDivisionError"),
+        ("to_state", 1, "ZeroDivisionError"),
+    ],
+)
+def test_a_plugin_that_raises_in_training_leaves_no_model(folder, trained, where, status, said):
+    result = trained(**{where: "1 / 0"})
+    assert result.status == status
+    assert said in result.err
+    assert not (folder / "m.batchcls").exists()
+    assert not list(folder.glob(".batchcls-*"))
+
+
+def test_a_plugin_that_raises_when_a_model_is_loaded_is_named(folder, trained, batchcls):
+    assert trained().status == 0
+    trained(restore="1 / 0")
+    result = batchcls("run", "in", "-o", "r.csv", "-m", "m.batchcls")
+    assert result.status == 1
+    assert "ZeroDivisionError" in result.err
+    assert "a.py" in result.err
+    assert (folder / "r.csv").read_text() == "the former report\n"
+
+
+@pytest.mark.parametrize(
+    ("where", "code", "said"),
+    [
+        ("predict", "return np.zeros((len(features), 3))", "gave [8, 3] where [8, 2] was due"),
+        ("predict", "return np.full((len(features), 2), np.nan)", "that are no probabilities"),
+        ("predict", "return -np.ones((len(features), 2))", "that are no probabilities"),
+        ("featurize", "return np.zeros((len(pixels), 3))", "gave float64 [8, 3] where float32"),
+        ("featurize", "return np.full((len(pixels), 3), np.inf, 'f4')", "that are not finite"),
+    ],
+)
+def test_a_plugin_that_breaks_its_word_ends_the_run(folder, trained, batchcls, where, code, said):
+    assert trained().status == 0
+    trained(**{where: code})
+    (folder / "in/07.jpg").unlink()
+    result = batchcls("run", "in", "-o", "r.csv", "-m", "m.batchcls", "-j", "1")
+    assert result.status == 2
+    assert said in result.err
+    assert (folder / "r.csv").read_text() == "the former report\n"
