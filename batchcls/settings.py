@@ -79,6 +79,7 @@ class ModelsSettings(msgspec.Struct, forbid_unknown_fields=True):
 
     folder: str = ""
     download: bool = True
+    timeout: Annotated[float, Meta(gt=0, le=3600)] = 10.0
 
 
 class InceptionSettings(msgspec.Struct, forbid_unknown_fields=True):

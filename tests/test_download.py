@@ -939,7 +939,7 @@ class TestWriting:
         def fail(_descriptor):
             raise OSError(5, "Input/output error")
 
-        monkeypatch.setattr("batchcls.downloading.partial._sync", fail)
+        monkeypatch.setattr("batchcls.downloading.partial.sync", fail)
         with Server(BODY) as server:
             with pytest.raises(BatchclsError, match="Input/output error"):
                 get(server.url, target)

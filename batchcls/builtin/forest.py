@@ -11,8 +11,8 @@ from batchcls.estimators import estimator_classifier
 
 # Measured by cross-validation on 8 to 320 images of 3 and 8 classes, with and without wrong labels.
 # 200 trees are within 2% of the log-loss of 300 (100: within 14%). Each image in every tree, not a
-# bootstrap, is 4 to 30% better, the most with the fewest images; larger leaves are worse everywhere.
-# Without the floor, a wrong label has a probability of 0 sometimes, and costs all the rest.
+# bootstrap, is 4 to 30% better, the most with the fewest images; larger leaves are worse. Without
+# the floor, a wrong label has a probability of 0 sometimes, and costs all the rest.
 RandomForest = estimator_classifier(
     "forest",
     "sklearn.ensemble.RandomForestClassifier",

@@ -30,8 +30,8 @@ LOGITS: Literal["softmax2_pre_activation"] = "softmax2_pre_activation"
 _ARCHIVE_BYTES = 50_000_000  # about
 _GRAPH_BYTES = 53_900_000
 
-# In front of a person, who would rather have the embedded network than wait.
-_HURRY = Patience(connect=3.0, silence=5.0, slowest=200_000.0, window=5.0, attempts=1)
+# What bytes a second are too few for somebody who would rather have the embedded network than wait.
+_HURRIED = 200_000.0
 
 
 class Inception:
@@ -124,7 +124,12 @@ class Inception:
                 advance(now - done)
                 done = now
 
-            patience = _HURRY if hurry else Patience()
+            wait = settings.models.timeout
+            patience = (
+                Patience(min(wait, 3.0), min(wait, 3.0), slowest=_HURRIED, window=5.0, attempts=1)
+                if hurry
+                else Patience(wait, wait, attempts=2)
+            )
             try:
                 fetch(context.models_folder, published(context), patience, on_progress, context.say)
             except DownloadError as error:

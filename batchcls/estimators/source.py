@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batchcls.errors import PluginError
-from batchcls.trustedtypes import is_trusted
+from batchcls.estimators.trusted import is_trusted
 
 # Threads are the pipeline's, and so is the screen; there is nothing to start from.
 _NOT_OPTIONS = {"n_jobs", "verbose", "warm_start"}

@@ -31,9 +31,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from batchcls.estimatorchecks import check_nodes
+from batchcls.estimators.checks import check_nodes
+from batchcls.estimators.trusted import is_trusted
 from batchcls.text import shown
-from batchcls.trustedtypes import is_trusted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
