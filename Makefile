@@ -1,5 +1,5 @@
 # make run    the demonstration: installs, trains on the demo tags, classifies the demo images
-# make test   everything that must hold: style, types, tests
+# make test   everything that must hold: style, types, tests; with the plugins of plugins/ installed
 # make soak   the tests with random input, with 100 times as much of it (a few minutes)
 # make format puts the code into its form
 
@@ -8,19 +8,20 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # What the machine has; tests are spread over it.
 WORKERS ?= auto
+PLUGINS := $(wildcard plugins/batchcls-*)
 
 .PHONY: run test soak lint format clean
 
 run: $(VENV)/installed
 	$(BIN)/batchcls run
 
-test: lint
+test: lint $(VENV)/installed-plugins
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-soak: $(VENV)/installed-dev
+soak: $(VENV)/installed-plugins
 	BATCHCLS_SOAK=100 $(BIN)/python -m pytest -n $(WORKERS) --timeout 7200 -m fuzz
 
-lint: $(VENV)/installed-dev
+lint: $(VENV)/installed-plugins
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -38,6 +39,11 @@ $(VENV)/installed: pyproject.toml
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+# As anyone would install them: not to be edited in place, so anew after each change.
+$(VENV)/installed-plugins: $(VENV)/installed-dev $(shell find plugins -name '*.py' -o -name '*.toml')
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PLUGINS:%=./%[dev])
 	@touch $@
 
 clean:

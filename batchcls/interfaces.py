@@ -8,7 +8,7 @@ structural: there is no base class to inherit from. ``batchcls.testing`` checks 
 name, annotation (``int``, ``float``, ``bool``, ``str``, ``Literal[...]``, ``tuple[float, ...]``,
 ``X | None``, and ``Annotated`` with ``msgspec.Meta`` for limits) and default. They are checked
 before the call; raise ValueError for a value that is wrong in another way. What was chosen is kept
-in the model, as JSON.
+in the model, as JSON. In a configuration, an option named ``path`` is relative to its folder.
 """
 
 from __future__ import annotations

@@ -170,6 +170,10 @@ def _from_file(path: str) -> dict[str, Any]:
         values = data.get(section)
         if isinstance(values, dict) and key in values:
             values[key] = _below(folder, values[key])
+    for tables in (data.get("featurizer"), data.get("classifier")):
+        for options in tables.values() if isinstance(tables, dict) else ():
+            if isinstance(options, dict) and "path" in options:
+                options["path"] = _below(folder, options["path"])
     if "plugins" in data:
         data["plugins"] = _below(folder, data["plugins"])
     run = data.get("run")

@@ -28,7 +28,9 @@ def tags(name: str) -> dict[str, str]:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of what the demonstration needs, as a newcomer has it."""
-    shutil.copytree(ASSETS, tmp_path / "root" / "assets")
+    shutil.copytree(
+        ASSETS, tmp_path / "root" / "assets", ignore=shutil.ignore_patterns("*.pb", "imagenet_*")
+    )
     shutil.copy(ROOT / "config.toml", tmp_path / "root")
     return tmp_path / "root"
 

@@ -260,3 +260,43 @@ def test_the_command_ends_with_2_for_a_wrong_configuration(tmp_path, batchcls):
         "batchcls: error: config.toml: run -> image: there is no such setting",
         "Did you mean images? Settings of [run]: images, model, output, jobs.",
     ]
+
+
+def test_options_stand_in_tables_of_their_own_and_their_path_is_relative_to_the_file(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text(
+        'plugins = ["mine.py", "/abs/other.py"]\n'
+        "[featurizer.onnx]\npath = 'net.onnx'\nmean = [1, 2.5, 3]\n"
+        "[classifier.knn]\nneighbors = 3\n"
+    )
+    settings = load_settings(str(path), {})
+    assert settings.plugins == [str(tmp_path / "mine.py"), "/abs/other.py"]
+    assert settings.featurizer == {
+        "onnx": {"path": str(tmp_path / "net.onnx"), "mean": [1, 2.5, 3]}
+    }
+    assert settings.classifier == {"knn": {"neighbors": 3}}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("plugins = 3", "plugins: expected a list, got a whole number"),
+        ("[classifier]\nknn = 3", "classifier -> "),
+        ("classifier = 3", "classifier: expected a table"),
+        ("[plugin]\nx = 1", "plugin: there is no such section"),
+    ],
+)
+def test_what_is_wrong_outside_the_sections_is_named(tmp_path, text, said):
+    path = tmp_path / "c.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(str(path), {})
+    assert f"{path}: {said}" in caught.value.message
+
+
+def test_lists_outside_the_sections_come_from_the_environment_too():
+    settings = load_settings(
+        None, {"BATCHCLS_PLUGINS": "a.py, b.py", "BATCHCLS_INSTALLED_PLUGINS": ""}
+    )
+    assert settings.plugins == ["a.py", "b.py"]
+    assert settings.installed_plugins == []
