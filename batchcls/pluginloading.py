@@ -87,7 +87,9 @@ def installed_entry_points(patterns: Sequence[str]) -> tuple[list[Any], list[str
     from importlib.metadata import entry_points
 
     try:
-        found = list(entry_points(group=ENTRY_POINTS))
+        found = sorted(
+            entry_points(group=ENTRY_POINTS), key=lambda one: (_package(one).lower(), one.name)
+        )
     except Exception as error:  # noqa: BLE001 - the metadata of any package may be broken
         return [], [reason_of(error)]
     if "*" in patterns:

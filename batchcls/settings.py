@@ -5,24 +5,17 @@ Every setting stands in ``batchcls/config_template.toml`` with a comment; a test
 
 from __future__ import annotations
 
-import codecs
-import difflib
 import os
 import re
-import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
+from batchcls.configreading import LISTS, below, read_config, suggestion
 from batchcls.errors import ConfigError
 from batchcls.text import shown
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 CONFIG_FILE = "config.toml"
 CONFIG_VARIABLE = "BATCHCLS_CONFIG"
@@ -128,13 +121,6 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "models": ModelsSettings,
     "inception": InceptionSettings,
 }
-_LISTS = ("plugins", "installed_plugins")
-_NOT_SECTIONS = (*_LISTS, "classifier", "featurizer")
-# In a configuration file these are relative to its folder, so that cron's does not matter.
-_PATHS = {
-    *(("run", "images"), ("run", "output"), ("train", "tags"), ("train", "images")),
-    ("models", "folder"),
-}
 
 
 def load_settings(config: str | None, environment: Mapping[str, str]) -> Settings:
@@ -147,79 +133,13 @@ def load_settings(config: str | None, environment: Mapping[str, str]) -> Setting
     path = config or environment.get(CONFIG_VARIABLE) or ""
     if not path and os.path.isfile(CONFIG_FILE):
         path = CONFIG_FILE
-    settings = _convert(_from_file(path), shown(path), strict=True) if path else Settings()
+    settings = Settings()
+    if path:
+        known = {section: struct.__struct_fields__ for section, struct in SECTIONS.items()}
+        settings = _convert(read_config(path, known), shown(path), strict=True)
     # Its default, too, is relative to the configuration.
-    settings.inception.graph = _below(os.path.dirname(path), settings.inception.graph)
+    settings.inception.graph = below(os.path.dirname(path), settings.inception.graph)
     return _with_environment(settings, environment)
-
-
-def _from_file(path: str) -> dict[str, Any]:
-    try:
-        with open(path, "rb") as file:
-            text = file.read().removeprefix(codecs.BOM_UTF8).decode("utf-8")
-        data = tomllib.loads(text)
-    except OSError as error:
-        raise ConfigError(
-            f"{shown(path)}: {error.strerror or error}", hint="`batchcls init` writes one."
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{shown(path)}: not TOML: {error}") from None
-    _refuse_unknown(data, shown(path))
-    folder = os.path.dirname(path)
-    for section, key in _PATHS:
-        values = data.get(section)
-        if isinstance(values, dict) and key in values:
-            values[key] = _below(folder, values[key])
-    for tables in (data.get("featurizer"), data.get("classifier")):
-        for options in tables.values() if isinstance(tables, dict) else ():
-            if isinstance(options, dict) and "path" in options:
-                options["path"] = _below(folder, options["path"])
-    if "plugins" in data:
-        data["plugins"] = _below(folder, data["plugins"])
-    run = data.get("run")
-    if isinstance(run, dict) and isinstance(run.get("model"), str) and _is_file_name(run["model"]):
-        run["model"] = _below(folder, run["model"])
-    return data
-
-
-def _is_file_name(model: str) -> bool:
-    """Tell a model file from the name of a ready model."""
-    return "/" in model or os.sep in model or "." in model
-
-
-def _below(folder: str, value: Any) -> Any:  # noqa: ANN401 - not yet checked
-    if isinstance(value, list):
-        return [_below(folder, item) for item in value]
-    if not isinstance(value, str) or value in {"", "-"}:
-        return value
-    return os.path.join(folder, os.path.expanduser(value))
-
-
-def _refuse_unknown(data: Mapping[str, Any], where: str) -> None:
-    for section, values in data.items():
-        if section in _NOT_SECTIONS:
-            continue
-        if section not in SECTIONS:
-            sections = [*SECTIONS, *_NOT_SECTIONS]
-            raise ConfigError(
-                f"{where}: {section}: there is no such section",
-                hint=_suggestion(section, sections, "Sections"),
-            )
-        if not isinstance(values, dict):
-            raise ConfigError(f"{where}: {section}: expected a section, [{section}], got a value")
-        known = list(SECTIONS[section].__struct_fields__)
-        for key in values:
-            if key not in known:
-                raise ConfigError(
-                    f"{where}: {section} -> {key}: there is no such setting",
-                    hint=_suggestion(key, known, f"Settings of [{section}]"),
-                )
-
-
-def _suggestion(word: str, known: list[str], what: str) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    meant = f"Did you mean {close[0]}? " if close else ""
-    return f"{meant}{what}: {', '.join(known)}."
 
 
 def _convert(data: Mapping[str, Any], where: str, *, strict: bool) -> Settings:
@@ -257,7 +177,7 @@ def _with_environment(settings: Settings, environment: Mapping[str, str]) -> Set
 
     An empty variable counts as not set, but for a list, which it empties.
     """
-    for key in _LISTS:
+    for key in LISTS:
         text = environment.get(f"BATCHCLS_{key}".upper())
         if text is not None:
             setattr(settings, key, _items(text))
@@ -269,7 +189,7 @@ def _with_environment(settings: Settings, environment: Mapping[str, str]) -> Set
             if variable.startswith(prefix) and variable not in known:
                 raise ConfigError(
                     f"the variable {shown(variable)}: there is no such setting",
-                    hint=_suggestion(variable, known, "Variables"),
+                    hint=suggestion(variable, known, "Variables"),
                 )
         for key in struct.__struct_fields__:
             variable = f"BATCHCLS_{section}_{key}".upper()

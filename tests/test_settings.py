@@ -281,7 +281,7 @@ def test_options_stand_in_tables_of_their_own_and_their_path_is_relative_to_the_
     ("text", "said"),
     [
         ("plugins = 3", "plugins: expected a list, got a whole number"),
-        ("[classifier]\nknn = 3", "classifier -> "),
+        ("[classifier]\nknn = 3", "classifier -> knn: expected a section, [classifier.knn]"),
         ("classifier = 3", "classifier: expected a table"),
         ("[plugin]\nx = 1", "plugin: there is no such section"),
     ],
