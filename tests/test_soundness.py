@@ -111,7 +111,35 @@ def huge_input(model: Any) -> None:
     subgraph.tensors[subgraph.inputs[0]].shape = np.array([1, 60_000, 60_000, 3], np.int32)
 
 
+def add_is(code: int) -> Callable[[Any], None]:
+    def change(model: Any) -> None:
+        [one] = [one for one in model.operatorCodes if one.builtinCode == ADD]
+        one.builtinCode = code
+
+    return change
+
+
+def matrix_product_of_one(model: Any) -> None:
+    add_is(126)(model)  # BATCH_MATMUL
+    one = operator_of(model, 126)
+    one.inputs = np.array(one.inputs)[:1]
+
+
+def operator_of(model: Any, code: int) -> Any:
+    return operator(model, code, 0)
+
+
+def no_output(model: Any) -> None:
+    operator(model, ADD).outputs = np.array([], np.int32)
+
+
 UNSOUND = [
+    add_is(49),  # SPLIT: the first operand is an axis, read at once
+    add_is(102),  # SPLIT_V
+    add_is(119),  # WHILE
+    add_is(129),  # CALL_ONCE
+    matrix_product_of_one,
+    no_output,
     huge_input,
     no_kernel,
     no_operand,
@@ -186,6 +214,88 @@ for seed in range(int(sys.argv[1])):
         outcomes["refused"] += 1
 print(outcomes["sound"], outcomes["refused"])
 """
+
+
+FUZZ_TABLES = """
+import random, sys
+from importlib.resources import files
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from batchcls.networks.litert import LiteRTFeaturizer
+from batchcls.networks.operators import OPERATORS
+from batchcls.networks.tables import Tables
+
+network = files("batchcls.builtin").joinpath("data/efficientnet-lite0.tflite").read_bytes()
+codes = [getattr(schema.BuiltinOperator, name) for name in sorted(OPERATORS)]
+
+def change(tables, chance):
+    model, graph = tables._model, tables._graph
+    operator = chance.choice(tables.operators)
+    near = graph.tensors[chance.choice([*operator.inputs, *operator.outputs])]
+    what = chance.randrange(11)
+    any_tensor = chance.randrange(len(tables.names))
+    if what == 0:
+        operator.inputs = np.array(operator.inputs)
+        operator.inputs[chance.randrange(len(operator.inputs))] = any_tensor
+    elif what == 1:
+        operator.outputs = np.array([any_tensor], np.int32)
+    elif what == 2:
+        chance.choice(model.operatorCodes).builtinCode = chance.choice(codes)
+    elif what == 3 and near.shape is not None and len(near.shape):
+        near.shape = np.array(near.shape)
+        near.shape[chance.randrange(len(near.shape))] = chance.choice([0, 1, 2, 7, -1, 1000, 2**20])
+    elif what == 4:
+        near.type = chance.choice([0, 1, 2, 3, 4, 6, 7, 9, 10, 17])
+    elif what == 5:
+        near.buffer = chance.randrange(len(model.buffers))
+    elif what == 6 and near.quantization is not None and near.quantization.scale is not None:
+        factor = np.float32(chance.choice([1e-6, 1e-3, 0.1, 2, 10, 1e3, 1e6]))
+        near.quantization.scale = np.array(near.quantization.scale) * factor
+    elif what == 7:
+        operator.inputs = np.array(operator.inputs)[: chance.randrange(len(operator.inputs) + 1)]
+    elif what == 8:
+        tables.operators.remove(operator)
+    elif what == 9:
+        chance.shuffle(tables.operators) if chance.random() < 0.3 else tables.operators.reverse()
+    elif operator.builtinOptions is not None:
+        options = vars(operator.builtinOptions)
+        whole = [name for name, value in options.items() if type(value) is int]
+        if whole:
+            options[chance.choice(whole)] = chance.choice([0, 1, 2, 5, 100, 127])
+
+outcomes = {"sound": 0, "refused": 0}
+for seed in range(int(sys.argv[1])):
+    chance = random.Random(seed)
+    tables = Tables(network)
+    for _ in range(chance.choice([1, 1, 2, 3])):
+        change(tables, chance)
+        if not all(len(one.inputs) and len(one.outputs) for one in tables.operators):
+            break
+    try:
+        changed = tables.pack(tables.outputs[0])
+    except Exception:  # a value that does not fit its field
+        continue
+    try:
+        LiteRTFeaturizer("changed", changed)
+        outcomes["sound"] += 1
+    except ValueError:
+        outcomes["refused"] += 1
+print(outcomes["sound"], outcomes["refused"])
+"""
+
+
+@pytest.mark.fuzz
+def test_a_network_with_its_tables_changed_never_ends_the_process():
+    done = subprocess.run(
+        [sys.executable, "-c", FUZZ_TABLES, str(60 * SOAK)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    sound, refused = map(int, done.stdout.split())
+    assert sound > 0
+    assert refused > 10
 
 
 @pytest.mark.fuzz

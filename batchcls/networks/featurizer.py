@@ -105,7 +105,7 @@ def _converted(
             other = f"LiteRT runs it as {instead}" if instead else "TensorFlow itself runs it"
             say(f"{name}: {error.message}.\n{other} instead, which is slower.")
             continue
-        if cache_path is not None:
+        if cache_path is not None and attempt == precision:  # what it is not is said each time
             _keep(cache_path, network, say)
         return LiteRTFeaturizer(name, network)
     return None

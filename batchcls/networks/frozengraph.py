@@ -70,7 +70,7 @@ def read_file(path: str) -> bytes:
 
 def _parse(what: str, content: bytes) -> Any:  # noqa: ANN401 - a GraphDef
     tf = tensorflow()
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
 
     try:
         proto = tf.compat.v1.GraphDef.FromString(content)

@@ -38,7 +38,7 @@ def checked_graph(content: bytes) -> Any:  # noqa: ANN401 - a GraphDef
     Its nodes stand in the order in which they are computed, and take only what stands before them.
     Raises ValueError for anything that is not allowed.
     """
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
     from tensorflow.core.framework import graph_pb2
 
     try:

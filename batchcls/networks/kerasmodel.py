@@ -29,7 +29,7 @@ def read_keras(
         what = what or shown(model)
         model = _load(what, model)
     what = what or f"the model {shown(str(model.name))}"
-    import keras  # type: ignore[import-untyped]
+    import keras  # type: ignore[import-untyped,unused-ignore]
 
     if keras.backend.backend() != "tensorflow":
         raise UsageError(

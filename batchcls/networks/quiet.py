@@ -41,10 +41,7 @@ def tensorflow() -> Any:  # noqa: ANN401 - TensorFlow is untyped
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Run what is inside without TensorFlow's warnings and messages, Python's and the others.
-
-    Only one thread at a time can be inside.
-    """
+    """Run what is inside without TensorFlow's warnings and messages, Python's and the others."""
     with _lock, warnings.catch_warnings(), _without_logging(), without(_NOISE):
         warnings.simplefilter("ignore")
         yield
@@ -69,8 +66,14 @@ def _without_logging() -> Iterator[None]:
 def without(noise: bytes) -> Iterator[list[bytes]]:
     """Hold standard error back, then pass on all of it but what the pattern ``noise`` matches.
 
-    Gives a list, which afterwards has in it what was dropped.
+    Gives a list, which afterwards has in it what was dropped. One thread at a time can be inside:
+    the process has but one standard error.
     """
+    with _lock:
+        yield from _without(noise)
+
+
+def _without(noise: bytes) -> Iterator[list[bytes]]:
     dropped: list[bytes] = []
     try:
         sys.stderr.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,7 @@ def make_source(
     """
     edge = input_edge(what, shape, size)
 
+    @functools.cache
     def trace(batch: int) -> Function:
         tf = tensorflow()
         from tensorflow.python.framework.convert_to_constants import (
@@ -77,7 +79,9 @@ def make_source(
         with quiet():
             traced = tf.function(lambda x: _pooled(what, first(call(x))), autograph=False)
             concrete = traced.get_concrete_function(spec)
-            return convert_variables_to_constants_v2(concrete)
+            frozen = convert_variables_to_constants_v2(concrete)
+        frozen.outputs[0].set_shape(concrete.outputs[0].shape)  # a call in it may have lost it
+        return frozen
 
     frozen = explained(what, lambda: trace(1))
     check_operations(what, frozen.graph.as_graph_def())

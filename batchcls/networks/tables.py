@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import flatbuffers  # type: ignore[import-untyped]
+import flatbuffers  # type: ignore[import-untyped,unused-ignore]
 import numpy as np
 
 if TYPE_CHECKING:

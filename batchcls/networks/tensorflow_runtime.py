@@ -188,7 +188,8 @@ def _load(content: bytes) -> tuple[Any, tuple[int, int, int, int], int]:
         raise ValueError(f"the network's input is {shape}: too many or too few images")
     if features.dtype != tf.float32 or len(made) != 2 or made[0] != shape[0] or made[1] < 1:
         raise ValueError(f"the network's output is {made}, not float32 [B, D]")
-    # A thread that featurizes does all the work itself: the pipeline has one for each core.
+    # The pipeline has a thread for each core, so one does its work itself, as far as TensorFlow
+    # heeds this: threads that it has made for the process already help all the same.
     config = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=1, inter_op_parallelism_threads=-1
     )
