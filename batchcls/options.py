@@ -96,6 +96,9 @@ def checked_options(
             checked[name] = _converted(value, known[name].type)
         except (msgspec.ValidationError, ValueError) as error:
             reason = _in_words(str(error))
+            if typing.get_origin(known[name].type) is typing.Literal:
+                choices = ", ".join(map(str, typing.get_args(known[name].type)))
+                reason = f"expected one of {choices}, got {shown(str(value))[:100]}"
             raise _error(where, f"{owner}: {name}: {reason}", _listed("", known)) from None
         except TypeError as error:  # an annotation that msgspec does not know
             raise PluginError(f"{owner}: its option {name} can't be checked: {error}") from None
@@ -154,13 +157,20 @@ def _converted(value: Any, kind: Any) -> Any:  # noqa: ANN401
     if kind is Any:
         return _guessed(value)
     bare = _without_annotated(kind)
-    if typing.get_origin(bare) in {tuple, list} or bare in {tuple, list}:
+    sequence = typing.get_origin(bare) in {tuple, list} or bare in {tuple, list}
+    if sequence and ("," in value or not _scalars(kind)):
         parts: list[Any] = [part.strip() for part in value.split(",")]
         return msgspec.convert(parts, kind, strict=False)
     if value.lower() in {"none", "null"} and type(None) in typing.get_args(bare):
         return None
     text = value.lower() if bare is bool else str(value)
     return msgspec.convert(text, kind, strict=False)
+
+
+def _scalars(kind: Any) -> bool:  # noqa: ANN401
+    """Tell whether a type is a union that has numbers or text in it, beside a sequence."""
+    is_union = typing.get_origin(kind) in {typing.Union, types.UnionType}
+    return is_union and bool({int, float, str} & set(typing.get_args(kind)))
 
 
 def _guessed(value: Text) -> Any:  # noqa: ANN401

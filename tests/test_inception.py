@@ -15,12 +15,15 @@ import numpy as np
 import pytest
 
 from batchcls import Model
+from batchcls.builtin.inception import Inception
+from batchcls.builtin.tensorflow_network import TensorFlowNetwork
 from batchcls.context import Context
 from batchcls.settings import Settings
+from batchcls.testing import check_featurizer
 
 from .conftest import Result, make_classes
 from .servers import Server, cut, direct, silent, status, whole
-from .standin import inception_graph_bytes, tensorflow
+from .standin import inception_graph_bytes, smooth_pictures, tensorflow, tiny_graph
 
 GRAPH = "tensorflow_inception_graph.pb"
 LABELS = "imagenet_comp_graph_label_strings.txt"
@@ -129,8 +132,6 @@ def test_int8_is_calibrated_with_the_first_training_and_then_left_alone(folder, 
 
 
 def test_the_features_are_those_of_tensorflow_fed_as_the_tutorial_does(folder, graph):
-    from batchcls.builtin.inception import Inception
-
     place(folder, graph)
     settings = Settings()
     settings.inception.graph = str(folder / "assets/inception" / GRAPH)
@@ -354,3 +355,30 @@ except SystemExit as error:
     assert not error.code
 """
     assert loaded_by(code) & {"tensorflow", "sklearn", "scipy", "keras", "requests"} == set()
+
+
+@pytest.mark.parametrize("output", ["softmax2_pre_activation", "avgpool0/reshape"])
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_it_keeps_the_word_of_a_featurizer(folder, graph, output, precision):
+    place(folder, graph)
+    settings = Settings()
+    settings.inception.graph = str(folder / "assets/inception" / GRAPH)
+    settings.models.folder = str(folder / "models")
+    context = Context(settings, sample=lambda size: smooth_pictures(12, size))
+    check_featurizer(Inception(), context=context, output=output, precision=precision)
+
+
+@pytest.mark.parametrize("runtime", ["litert", "tensorflow"])
+def test_a_network_of_the_users_keeps_it_too(tmp_path, runtime):
+    (tmp_path / "tiny.pb").write_bytes(tiny_graph())
+    settings = Settings()
+    settings.models.folder = str(tmp_path / "models")
+    check_featurizer(
+        TensorFlowNetwork(),
+        context=Context(settings),
+        path=str(tmp_path / "tiny.pb"),
+        output="head",
+        mean=127.5,
+        scale=1 / 127.5,
+        runtime=runtime,
+    )

@@ -7,8 +7,13 @@ import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
+from msgspec import Meta
+
+from batchcls.errors import UsageError
+from batchcls.options import checked_options, parse_assignments
 
 from .conftest import make_classes, picture
 
@@ -276,3 +281,69 @@ def test_a_file_named_twice_or_by_a_link_is_one_plugin_and_takes_no_names(
     assert len(others) == 1
     assert others[0]["adds"] == {"classifier": ["first"]}
     assert others[0]["problems"] == []
+
+
+def take(
+    context,
+    whole: int = 1,
+    share: float | None = None,
+    shade: Literal["dark", "light"] = "dark",
+    each: float | tuple[float, ...] = 0.0,
+    edges: list[int] = [],  # noqa: B006
+    limited: Annotated[int, Meta(ge=1, le=9)] = 5,
+    text: str = "",
+    loose=None,
+):
+    """Has an option of every kind."""
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("whole=3", 3),
+        ("share=0.5", 0.5),
+        ("share=none", None),
+        ("share=NULL", None),
+        ("shade=light", "light"),
+        ("each=127.5", 127.5),
+        ("each=1,2.5,3", (1.0, 2.5, 3.0)),
+        ("edges=1, 2", [1, 2]),
+        ("edges=7", [7]),
+        ("limited=9", 9),
+        ("text=3", "3"),
+        ("text=a=b", "a=b"),
+        ("text=", ""),
+        ("loose=3", 3),
+        ("loose=True", True),
+        ("loose=none", None),
+        ("loose=sqrt", "sqrt"),
+        ("loose=[1, 2]", [1, 2]),
+    ],
+)
+def test_a_text_becomes_what_the_option_is(given, taken):
+    name = given.partition("=")[0]
+    parsed = checked_options("it", take, parse_assignments([given], "-C"))
+    assert parsed == {name: taken}
+    assert type(parsed[name]) is type(taken)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("whole=1.5", "it: whole: expected a whole number, got "),
+        ("share=much", "it: share: expected a number or nothing, got text"),
+        ("shade=grey", "it: shade: expected one of dark, light, got grey"),
+        ("each=1,x", "it: each: expected "),
+        ("limited=10", "it: limited: expected a whole number <= 9"),
+        ("Whole=1", "it has no option 'Whole'"),
+        ("context=1", "it has no option 'context'"),
+    ],
+)
+def test_a_text_that_it_is_not_is_an_error_that_lists_the_options(given, said):
+    with pytest.raises(UsageError) as caught:
+        checked_options("it", take, parse_assignments([given], "-C"))
+    assert caught.value.message.startswith(said)
+    assert (
+        "Options: whole=1, share=none, shade=dark, each=0.0, edges=, limited=5, text=, loose=none."
+    ) in caught.value.hint
+    assert ("Did you mean whole? " in caught.value.hint) == (given == "Whole=1")

@@ -38,11 +38,14 @@ def network_featurizer(
 
     With the runtime ``litert`` the network is converted, and kept at ``cache_path``; where that
     file is there and sound, ``source`` isn't even called, and TensorFlow not imported. So its name
-    must tell apart whatever changes the features: the weights, the output, preprocessing,
-    precision, and for int8 the images that it was calibrated with. A network that can't be
-    converted runs with TensorFlow itself; ``say`` tells so. ``sample(size)`` gives images, uint8
-    ``[M, size, size, 3]`` RGB, and is called for int8 only. Raises BatchclsError where the network
-    can't be had at all.
+    must tell apart the weights, the output, the preprocessing and the precision. An int8 network
+    is calibrated with the images of the first training and then stays, whatever comes later, or
+    features that were kept would be of no more use. ``sample(size)`` gives those images, uint8
+    ``[M, size, size, 3]`` RGB.
+
+    A network that can't be converted to int8 is converted to float32, which is kept in its place;
+    one that can't be converted at all runs with TensorFlow itself. ``say`` tells so. Raises
+    BatchclsError where the network can't be had.
     """
     if runtime == "litert":
         cached = _cached(name, cache_path)
@@ -97,6 +100,7 @@ def _converted(
     """Convert it as asked, or as float32 where int8 will not do; None if neither works."""
     from batchcls.networks.convert import ConversionError, convert
 
+    say(f"{name}: converting the network to {precision} for LiteRT, once.")
     wanted: list[Precision] = ["int8", "float32"] if precision == "int8" else ["float32"]
     for attempt, instead in zip(wanted, [*wanted[1:], None], strict=True):
         try:
@@ -105,7 +109,7 @@ def _converted(
             other = f"LiteRT runs it as {instead}" if instead else "TensorFlow itself runs it"
             say(f"{name}: {error.message}.\n{other} instead, which is slower.")
             continue
-        if cache_path is not None and attempt == precision:  # what it is not is said each time
+        if cache_path is not None:
             _keep(cache_path, network, say)
         return LiteRTFeaturizer(name, network)
     return None

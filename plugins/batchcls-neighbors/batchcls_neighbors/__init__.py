@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from batchcls import hookimpl
-from batchcls_neighbors.knn import NearestNeighbors
+
+if TYPE_CHECKING:
+    from batchcls.interfaces import Classifier
 
 
 @hookimpl
-def batchcls_classifiers() -> list[type[NearestNeighbors]]:
-    """Register the classifier."""
+def batchcls_classifiers() -> list[type[Classifier]]:
+    """Register the classifier; NumPy is imported only when classifiers are looked for."""
+    from batchcls_neighbors.knn import NearestNeighbors
+
     return [NearestNeighbors]
