@@ -5,7 +5,6 @@ Its labels are the 1,000 ImageNet classes; it labels a folder with no training a
 
 from __future__ import annotations
 
-import hashlib
 import io
 from dataclasses import replace
 from importlib.resources import as_file, files
@@ -13,15 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from batchcls.builtin.efficientnet_lite0 import NAME, EfficientNetLite0
-from batchcls.builtin.logistic import LogisticRegression
-from batchcls.framing import PREPROCESSING, Framing
-from batchcls.modelfile import ClassifierEntry, FeaturizerEntry, Manifest
-from batchcls.records import NetworkInfo
+from batchcls.builtin.efficientnet_lite0 import EfficientNetLite0
+from batchcls.builtin.head import model_of_head
+from batchcls.framing import Framing
 
 if TYPE_CHECKING:
     from batchcls.context import Context
     from batchcls.model import Model
+    from batchcls.records import NetworkInfo
 
 _HEAD = "data/imagenet-head.npz"
 _LABELS = "data/imagenet-labels.txt"
@@ -35,34 +33,20 @@ class ImageNet:
 
     def load(self, context: Context) -> Model:
         """Put the embedded network and its head together."""
-        from batchcls import __version__
-        from batchcls.model import Model
-
         package = files("batchcls.builtin")
-        head = package.joinpath(_HEAD).read_bytes()
         labels = package.joinpath(_LABELS).read_text(encoding="utf-8").splitlines()
-        featurizer = EfficientNetLite0().create(context)
-        classifier = LogisticRegression()
-        with np.load(io.BytesIO(head), allow_pickle=False) as arrays:
-            state = {name: arrays[name].astype(np.float32) for name in ("weights", "bias")}
-        classifier.restore(state, featurizer.dimension, len(labels))
-        manifest = Manifest(
-            batchcls=__version__,
-            created="",
-            classes=labels,
-            featurizer=FeaturizerEntry(
-                name=NAME,
-                digest=featurizer.digest,
-                framing=Framing.CROP.value,
-                preprocessing=PREPROCESSING,
-                input_size=featurizer.input_size,
-                dimension=featurizer.dimension,
-            ),
-            classifier=ClassifierEntry(name=LogisticRegression.name),
-            training={"note": "the ImageNet head of EfficientNet-Lite0"},
+        head = io.BytesIO(package.joinpath(_HEAD).read_bytes())
+        with np.load(head, allow_pickle=False) as arrays:
+            weights, bias = (arrays[name].astype(np.float32) for name in ("weights", "bias"))
+        return model_of_head(
+            EfficientNetLite0().create(context),
+            labels,
+            weights,
+            bias,
+            framing=Framing.CROP,
+            note="the ImageNet head of EfficientNet-Lite0",
+            options={},
         )
-        digest = hashlib.sha256(featurizer.digest.encode() + head).hexdigest()
-        return Model(manifest, featurizer, classifier, digest)
 
     def about(self, context: Context) -> NetworkInfo:
         """Tell what is embedded: the network, and its head."""

@@ -6,22 +6,20 @@ them gives the probabilities.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from batchcls.builtin.inception import LOGITS, NAME, Inception, find_files
-from batchcls.builtin.logistic import LogisticRegression
+from batchcls.builtin.head import model_of_head
+from batchcls.builtin.inception import LOGITS, Inception, find_files
 from batchcls.errors import NetworkError
-from batchcls.framing import PREPROCESSING, Framing
-from batchcls.modelfile import ClassifierEntry, FeaturizerEntry, Manifest
-from batchcls.records import NetworkInfo
+from batchcls.framing import Framing
 from batchcls.text import shown
 
 if TYPE_CHECKING:
     from batchcls.context import Context
     from batchcls.model import Model
+    from batchcls.records import NetworkInfo
 
 # The graph has 1,008 scores. The file of labels names the first 1,001: "dummy", then the classes;
 # the others were never trained.
@@ -37,38 +35,22 @@ class InceptionImageNet:
 
     def load(self, context: Context) -> Model:
         """Put Inception and its classes together. Raises NetworkError if it can't be had."""
-        from batchcls import __version__
-        from batchcls.model import Model
-
         featurizer = Inception().create(context)
-        labels = self._labels(context)
-        weights = np.zeros((featurizer.dimension, len(labels)), np.float32)
         if featurizer.dimension < _FIRST + _CLASSES:
             raise NetworkError(f"Inception's graph has {featurizer.dimension} scores, not 1,008")
-        chosen = np.arange(len(labels))
+        labels = self._labels(context)
+        chosen = np.arange(_CLASSES)
+        weights = np.zeros((featurizer.dimension, _CLASSES), np.float32)
         weights[_FIRST + chosen, chosen] = 1
-        classifier = LogisticRegression()
-        state = {"weights": weights, "bias": np.zeros(len(labels), np.float32)}
-        classifier.restore(state, featurizer.dimension, len(labels))
-        manifest = Manifest(
-            batchcls=__version__,
-            created="",
-            classes=labels,
-            featurizer=FeaturizerEntry(
-                name=NAME,
-                digest=featurizer.digest,
-                framing=Framing.SQUARE.value,  # as the tutorial has it
-                preprocessing=PREPROCESSING,
-                input_size=featurizer.input_size,
-                dimension=featurizer.dimension,
-                options={"output": LOGITS},
-            ),
-            classifier=ClassifierEntry(name=LogisticRegression.name),
-            training={"note": "the ImageNet head of Inception"},
+        return model_of_head(
+            featurizer,
+            labels,
+            weights,
+            np.zeros(_CLASSES, np.float32),
+            framing=Framing.SQUARE,  # as the tutorial has it
+            note="the ImageNet head of Inception",
+            options={"output": LOGITS},
         )
-        names = "\n".join(labels).encode("utf-8")
-        digest = hashlib.sha256(featurizer.digest.encode() + names).hexdigest()
-        return Model(manifest, featurizer, classifier, digest)
 
     def about(self, context: Context) -> NetworkInfo:
         """Tell as Inception does."""
