@@ -290,6 +290,61 @@ def test_fetch_that_fails_says_why_and_leaves_nothing_that_looks_whole(
     assert networks(folder) == []
 
 
+def climbing(members: dict[str, bytes]) -> bytes:
+    """An archive whose graph would be unpacked elsewhere."""
+    return zipped({f"../../{name}": data for name, data in members.items()})
+
+
+def huge(members: dict[str, bytes]) -> bytes:
+    """An archive whose graph claims to have 10 GB: its sizes stand in the central directory."""
+    data = bytearray(zipped(members))
+    entry = data.index(b"PK\x01\x02")
+    assert data[entry + 46 :].startswith(GRAPH.encode())
+    data[entry + 24 : entry + 28] = (0xFFFFFFFE).to_bytes(4, "little")
+    return bytes(data)
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+MEMBERS = {GRAPH: b"graph" * 1000, LABELS: b"dummy\n", "LICENSE": b"Apache\n"}
+
+
+@pytest.mark.parametrize(
+    ("data", "behaviour", "said"),
+    [
+        (climbing(MEMBERS), whole(), "not to be used: it has no LICENSE"),
+        (huge(MEMBERS), whole(), f"not to be used: its {GRAPH} claims 4,294,967,294 bytes"),
+        (b"no zip at all", whole(), "not to be used: "),
+        (zipped(MEMBERS), status(404), "404"),
+        (zipped(MEMBERS), status(503), "503"),
+        (zipped(MEMBERS), cut(100, ranges=False), "the connection was cut after 100 of"),
+        (zipped(MEMBERS), silent, "silent for 0.5 s"),
+    ],
+    ids=["climbing", "huge", "no-zip", "404", "503", "cut", "silent"],
+)
+def test_a_download_that_goes_wrong_ends_with_a_reason_and_no_graph(
+    folder, batchcls, monkeypatch, data, behaviour, said
+):
+    monkeypatch.setenv("BATCHCLS_MODELS_TIMEOUT", "0.5")
+    with Server(data, behaviour) as server:
+        serve(monkeypatch, server, MEMBERS[GRAPH])
+        result = batchcls("models", "fetch", "inception")
+    assert result.status == 1
+    assert said in result.err
+    assert "batchcls: error: " in result.err
+    assert "Traceback" not in result.err
+    assert networks(folder) == []
+    assert not any(path.name == GRAPH for path in folder.rglob("*"))
+    info = {one["name"]: one for one in json.loads(batchcls("models", "--json").out)}
+    assert info["inception"]["at_hand"] is False
+
+
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "tensorflow"])
 def test_what_needs_no_download_says_so(batchcls, name):
     result = batchcls("models", "fetch", name)
