@@ -7,6 +7,7 @@ not stop a run that has no need of it; ``failed`` says what is wrong with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -163,9 +164,11 @@ class Registry:
             return known[name]
         failed = "".join(f"\nA plugin failed: {reason}" for reason in self.failed)
         listed = ", ".join(shown(one) for one in sorted(known))
+        close = get_close_matches(name[:_NAME_LENGTH], list(known), n=1)
+        meant = f"Did you mean {shown(close[0])}? " if close else ""
         raise PluginError(
             f"there is no {kind} '{shown(name)[:_NAME_LENGTH]}'",
-            hint=f"There is: {listed}.{failed}",
+            hint=f"{meant}There is: {listed}.{failed}",
         )
 
 
