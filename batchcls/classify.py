@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from batchcls.errors import BatchclsError, Fault, PluginError, fault_of
+from batchcls.errors import BatchclsError, Fault, PluginFailedError, Terminated, fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from batchcls.interfaces import Classifier
+
+
+# What sums of float32 may be off by, whatever the number of classes.
+_CLOSE = 1e-3
 
 
 class Scored(NamedTuple):
@@ -29,16 +33,16 @@ def classify(
 ) -> list[Scored | Fault]:
     """Classify ``features``, float32 ``[N, D]``; of equal scores the first class wins.
 
-    An image that the classifier raises for costs only itself. Raises PluginError where it gives
-    another shape than ``[N, C]``, or values that are no probabilities.
+    An image that the classifier raises for costs only itself. Raises PluginFailedError where it
+    gives another shape than ``[N, C]``, or values that are no probabilities.
     """
     if not len(features):
         return []
     try:
         return [*_scored(classifier, classes, features)]
-    except BatchclsError:  # it does not keep its word: no image is to blame
+    except (BatchclsError, Terminated):  # it does not keep its word: no image is to blame
         raise
-    except Exception:  # noqa: BLE001 - a plugin's code; which image it is about shows below
+    except (Exception, SystemExit):  # noqa: BLE001 - a plugin's code; which image it is about shows below
         return [_one(classifier, classes, row) for row in features]
 
 
@@ -47,9 +51,9 @@ def _one(
 ) -> Scored | Fault:
     try:
         [scored] = _scored(classifier, classes, features[np.newaxis])
-    except BatchclsError:
+    except (BatchclsError, Terminated):
         raise
-    except Exception as error:  # noqa: BLE001 - as above
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
         return fault_of(f"the classifier {classifier.name}", error)
     return scored
 
@@ -57,17 +61,29 @@ def _one(
 def _scored(
     classifier: Classifier, classes: Sequence[str], features: NDArray[np.float32]
 ) -> list[Scored]:
-    probabilities = classifier.predict_proba(features)
-    expected = (len(features), len(classes))
-    if probabilities.shape != expected:
-        raise PluginError(
-            f"the classifier {classifier.name} gave {list(probabilities.shape)} "
-            f"where {list(expected)} was due"
-        )
-    if not (np.isfinite(probabilities).all() and (probabilities >= 0).all()):
-        raise PluginError(f"the classifier {classifier.name} gave values that are no probabilities")
+    probabilities = checked_probabilities(classifier, features, len(classes))
     best = probabilities.argmax(axis=1)
     return [
         Scored(classes[index], float(row[index]), row)
         for index, row in zip(best, probabilities, strict=True)
     ]
+
+
+def checked_probabilities(
+    classifier: Classifier, features: NDArray[np.float32], class_count: int
+) -> NDArray[np.float64]:
+    """Ask a classifier for probabilities, float64 ``[N, C]``, each row summing to 1.
+
+    Raises PluginFailedError where it gives anything else.
+    """
+    probabilities = classifier.predict_proba(features)
+    who = f"the classifier {classifier.name} gave"
+    if not isinstance(probabilities, np.ndarray):
+        raise PluginFailedError(f"{who} {type(probabilities).__name__}, not an array")
+    expected = (len(features), class_count)
+    if probabilities.shape != expected:
+        raise PluginFailedError(f"{who} {list(probabilities.shape)} where {list(expected)} was due")
+    sums = probabilities.sum(axis=1)
+    if not ((probabilities >= 0).all() and (np.abs(sums - 1) < _CLOSE).all()):
+        raise PluginFailedError(f"{who} values that are no probabilities: their sum is not 1")
+    return probabilities

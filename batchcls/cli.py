@@ -10,9 +10,9 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 from batchcls import __version__
+from batchcls.cligroup import Group
 from batchcls.clilists import models_app, plugins
 from batchcls.clioptions import (
     TAGS_HELP,
@@ -31,53 +31,15 @@ from batchcls.clioptions import (
     TopOption,
     settings_of,
 )
-from batchcls.errors import BatchclsError, ExitStatus
+from batchcls.errors import Terminated
 
 if TYPE_CHECKING:
     from msgspec import Struct
 
 
-class _Group(TyperGroup):
-    """Turns every expected failure into a message and an exit status, here and nowhere else.
-
-    Plugins are asked for commands only where one of that name does not ship with batchcls, or all
-    are to be listed.
-    """
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - as in the base class
-        return [*super().list_commands(ctx), *sorted(self._of_plugins())]
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - as in the base class
-        known = super().get_command(ctx, cmd_name)
-        return known if known is not None else self._of_plugins().get(cmd_name)
-
-    def _of_plugins(self) -> dict[str, Any]:
-        from batchcls.plugincommands import commands_of_plugins
-
-        return commands_of_plugins(self.commands)
-
-    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as in the base class
-        try:
-            return super().invoke(ctx)
-        except BatchclsError as error:
-            if error.message:
-                print(f"batchcls: error: {error.message}", file=sys.stderr)
-            if error.hint:
-                print(error.hint, file=sys.stderr)
-            raise typer.Exit(error.exit_status) from None
-        except BrokenPipeError:  # of a report that goes to standard output
-            from batchcls.terminal import drop_output
-
-            drop_output()
-            raise typer.Exit(ExitStatus.FAILED) from None
-        except KeyboardInterrupt:
-            print("batchcls: interrupted", file=sys.stderr)
-            raise typer.Exit(ExitStatus.INTERRUPTED) from None
-
-
 app = typer.Typer(
     name="batchcls",
-    cls=_Group,
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -143,7 +105,7 @@ def run(
     from batchcls.terminal import Terminal
 
     terminal = Terminal(quiet=quiet, results_to_stderr=settings.run.output == "-")
-    raise typer.Exit(run_command(settings, model, terminal))
+    raise typer.Exit(run_command(settings, model, terminal, must_explain=explain is True))
 
 
 @app.command()
@@ -234,7 +196,10 @@ def predict(
     from batchcls.terminal import Terminal
 
     terminal = Terminal(results_to_stderr=True)
-    raise typer.Exit(predict_command(settings, model, images, terminal, as_json=as_json))
+    status = predict_command(
+        settings, model, images, terminal, as_json=as_json, must_explain=explain is True
+    )
+    raise typer.Exit(status)
 
 
 @app.command()
@@ -275,7 +240,7 @@ def _override(section: Struct, **options: Any) -> None:  # noqa: ANN401 - as man
 
 def _terminated(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as signal calls it
     """End as on an error, so that no unfinished file remains; the status is the shell's."""
-    raise SystemExit(128 + number)
+    raise Terminated(128 + number)
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ models_app = typer.Typer(
 def models(ctx: typer.Context, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """List the networks and ready models: what is at hand, size, licence and origin."""
     if ctx.invoked_subcommand is not None:
+        ctx.obj = config
         return
     settings = settings_of(config)
     from batchcls.commands.models import models_command
@@ -38,12 +39,13 @@ def models(ctx: typer.Context, as_json: JsonOption = False, config: ConfigOption
 
 @models_app.command()
 def fetch(
+    ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The featurizer, such as inception.")],
     config: ConfigOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Download a network into the cache, so that training finds it there."""
-    settings = settings_of(config)
+    settings = settings_of(config or ctx.obj)
     from batchcls.commands.models import fetch_command
     from batchcls.terminal import Terminal
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from batchcls.classify import checked_probabilities
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -73,7 +75,8 @@ def cross_validate(
     """Try the candidate options on the same folds; give the one with the lowest log-loss.
 
     ``features`` is float32 ``[N, D]``, ``targets`` int ``[N]``. Of equals the first, the most
-    cautious, wins. With nothing to leave out the middle candidate is taken, unchecked.
+    cautious, wins. With nothing to leave out the middle candidate is taken, unchecked. Raises
+    PluginFailedError where the classifier gives no probabilities.
     """
     candidates = candidates_of(classifier_class) if candidates is None else candidates
     folds = fold_numbers(targets)
@@ -90,7 +93,9 @@ def cross_validate(
             held_out = folds == fold
             classifier = classifier_class(**options)
             classifier.fit(features[~held_out], targets[~held_out], class_count)
-            probabilities[held_out] = classifier.predict_proba(features[held_out])
+            probabilities[held_out] = checked_probabilities(
+                classifier, features[held_out], class_count
+            )
         results.append(CrossValidation(options, count, targets, checked, probabilities[checked]))
     return min(results, key=lambda result: result.log_loss or 0.0)
 

@@ -90,16 +90,23 @@ class NetworkError(BatchclsError):
     """A pretrained network that is not at hand, or can't be downloaded or converted."""
 
 
-class UselessRunError(BatchclsError):
-    """A plugin that fails for every image: the run is of no use. ``trace`` is its traceback."""
+class PluginFailedError(BatchclsError):
+    """A plugin that fails, or breaks its word, where the work can't go on without it.
 
-    def __init__(self, message: str, *, hint: str, trace: str) -> None:
+    ``trace`` is the traceback of what it raised.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", trace: str = "") -> None:
         super().__init__(message, hint=f"{trace}{hint}")
         self.trace = trace
 
 
 class RunStoppedError(BatchclsError):
     """A plugin that watches the run has stopped it."""
+
+
+class Terminated(SystemExit):
+    """The process was told to end (SIGTERM, SIGHUP): no plugin's failure."""
 
 
 class StopRun(Exception):  # noqa: N818 - what a plugin does, not what it is
@@ -130,4 +137,4 @@ def fault_of(what: str, error: BaseException) -> Fault:
     place = "".join(f" ({os.path.basename(one.filename)}, line {one.lineno})" for one in last)
     text = " ".join(f"{type(error).__name__}: {error}".split())
     trace = "".join(traceback.format_exception(error))
-    return Fault(f"{what} failed: {shown(text)[:300]}{place}", trace)
+    return Fault(f"{shown(what)} failed: {shown(text)[:300]}{place}", trace)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from batchcls.crossvalidation import losses
-from batchcls.errors import TagsError
+from batchcls.errors import PluginFailedError, TagsError
 from batchcls.pipeline import ChunkClassifier, Engine, chunked
 from batchcls.records import ImageFile, Prediction, TaggedImage
 
@@ -102,6 +102,11 @@ def evaluate(
     files = [ImageFile(tag.path, tag.path) for tag in tags]
     predictions: list[Prediction] = []
     for chunk in engine.map(work, chunked(files)):
+        for prediction in chunk:
+            if prediction.fault is not None:  # no tag is to blame
+                raise PluginFailedError(
+                    f"{prediction.path}: {prediction.error}", trace=prediction.fault
+                )
         predictions += chunk
         on_progress(len(chunk))
     problems = [

@@ -23,6 +23,7 @@ from batchcls.text import shown
 
 if TYPE_CHECKING:
     from batchcls.interfaces import Classifier, Featurizer
+    from batchcls.manifest import Manifest
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +34,12 @@ class Model:
     and so sent to another process: it travels as the bytes of a model file.
     """
 
-    manifest: modelfile.Manifest = field(repr=False)
+    manifest: Manifest = field(repr=False)
     featurizer: Featurizer = field(repr=False)
     classifier: Classifier = field(repr=False)
     digest: str
+    training_images: Sequence[str] = field(default=(), repr=False)
+    """The images that the classifier was fitted to, in that order, where it can name them."""
 
     def __reduce__(self) -> tuple[Callable[[bytes], Model], tuple[bytes]]:
         return _unpacked, (self.pack(),)
@@ -86,7 +89,7 @@ class Model:
             classifier_class = registry().classifier(manifest.classifier.name)
         classifier = made_classifier(classifier_class, manifest.classifier.options)
         classifier.restore(contents.state, featurizer.dimension, len(manifest.classes))
-        return cls(manifest, featurizer, classifier, contents.digest)
+        return cls(manifest, featurizer, classifier, contents.digest, contents.training_images)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file, in one step."""
@@ -94,7 +97,12 @@ class Model:
 
     def pack(self) -> bytes:
         """Give the bytes of the model file."""
-        return modelfile.pack(self.manifest, self.classifier.to_state(), self.featurizer.to_files())
+        return modelfile.pack(
+            self.manifest,
+            self.classifier.to_state(),
+            self.featurizer.to_files(),
+            self.training_images,
+        )
 
     @property
     def classes(self) -> Sequence[str]:
@@ -106,6 +114,11 @@ class Model:
         """How images are framed for the network."""
         return Framing(self.manifest.featurizer.framing)
 
+    @property
+    def explains(self) -> bool:
+        """Whether its classifier can name the training images that decided."""
+        return bool(self.training_images) and hasattr(self.classifier, "explain")
+
     def chunk_classifier(
         self, max_pixels: int = DEFAULT_MAX_PIXELS, *, explain: bool = False
     ) -> ChunkClassifier:
@@ -114,14 +127,14 @@ class Model:
         With ``explain`` they name the training images that decided; UsageError where the
         classifier can't.
         """
-        names = self.manifest.training_images if explain else None
-        if names == [] or (explain and not hasattr(self.classifier, "explain")):
+        if explain and not self.explains:
             raise UsageError(
                 f"the classifier {self.classifier.name} can't explain its labels",
                 hint="One that compares with the training images can: train with the plugin "
                 "batchcls-neighbors (--classifier knn).",
             )
         extractor = Extractor(Decoder(max_pixels), self.featurizer, [self.framing])
+        names = self.training_images if explain else None
         return ChunkClassifier(extractor, self.classifier, self.classes, names)
 
     def predict(

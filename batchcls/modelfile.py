@@ -1,7 +1,8 @@
 """The model file ``*.batchcls``: a zip that holds no code.
 
 ``manifest.json``, ``classifier/NAME.npy`` for each array of the classifier and ``classifier/NAME``
-for bytes of its own form, ``featurizer/NAME`` for each file of the featurizer. Reading one trusts
+for bytes of its own form, ``featurizer/NAME`` for each file of the featurizer, and, where the
+classifier can name them, ``training-images.txt``, a name on a line. Reading one trusts
 nothing in it: names, sizes and digests are checked before a member is used, arrays can't be
 pickles, nothing is unpacked to more than the file's own size, and nothing is ever written to the
 disk.
@@ -16,33 +17,32 @@ import re
 import stat
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Meta
 
 from batchcls.arrays import from_npy, to_npy
 from batchcls.errors import ModelFileError
+from batchcls.manifest import FORMAT, Manifest
 from batchcls.text import shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# To bump it: raise the number, teach `_manifest` to read the old form as the new one, and add a
-# file of the old format to the tests.
-FORMAT = 1
 
 SUFFIX = ".batchcls"
 MANIFEST = "manifest.json"
+IMAGES = "training-images.txt"
 _MEMBER = re.compile(
-    r"classifier/[A-Za-z0-9_-]{1,100}\.[A-Za-z0-9]{1,20}|featurizer/[A-Za-z0-9_][\w.-]{0,99}",
+    r"training-images\.txt|classifier/[A-Za-z0-9_-]{1,100}\.[A-Za-z0-9]{1,20}|featurizer/[A-Za-z0-9_][\w.-]{0,99}",
     re.A,
 )
 _MAX_MEMBERS = 100
 _MAX_FILE = 2 * 2**30
-_MAX_MANIFEST = 64 * 2**20  # the names of a million training images
+_MAX_NAME = 4096
+_MAX_MANIFEST = 8 * 2**20
 # A zip's end record, which `pack` leaves without a comment, and what zipfile would look for in
 # front of it: the record of a zip too large to be a model.
 _END = struct.Struct("<4s4x2H2L2s")
@@ -51,71 +51,25 @@ _MAX_DIRECTORY = _MAX_MEMBERS * 512
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip's first date: the same model gives the same bytes
 
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
-
-
-class FeaturizerEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Which featurizer; ``digest`` is its own, ``framing`` the way images are framed for it.
-
-    ``preprocessing`` numbers the way from a file to pixels (``framing.PREPROCESSING``).
-    ``restored_by`` is the provider that can restore it, empty for the one of its own name;
-    ``plugin`` the package and version that it came from, empty where it ships with batchcls.
-    """
-
-    name: Name
-    digest: Name
-    framing: Name
-    preprocessing: int
-    input_size: int
-    dimension: int
-    options: dict[str, Any] = {}
-    restored_by: str = ""
-    plugin: str = ""
-
-
-class ClassifierEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Which classifier, the options it was fitted with, and the plugin that it came from."""
-
-    name: Name
-    options: dict[str, Any] = {}
-    plugin: str = ""
-
-
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """``manifest.json``. ``classes`` are in the order of the scores."""
-
-    format: int = FORMAT
-    batchcls: str
-    """Version that wrote it."""
-    created: str
-    """When, ISO 8601, UTC."""
-    classes: list[str]
-    featurizer: FeaturizerEntry
-    classifier: ClassifierEntry
-    training: dict[str, Any] = {}
-    """How it was trained, for people to read."""
-    metrics: dict[str, Any] = {}
-    """What cross-validation found, for people to read."""
-    training_images: list[str] = []
-    """The images that it was fitted to, in that order, where the classifier can name them."""
-    members: dict[str, str] = {}
-    """SHA-256, hex, of every other member."""
-
-
 @dataclass(frozen=True)
 class Contents:
-    """What a model file holds. ``digest`` is the SHA-256 of the file."""
+    """What a model file holds. ``digest`` is the SHA-256 of the file.
+
+    ``training_images`` names the images that the classifier was fitted to, in that order.
+    """
 
     manifest: Manifest
     state: Mapping[str, NDArray[Any] | bytes]
     featurizer_files: Mapping[str, bytes]
     digest: str
+    training_images: Sequence[str] = ()
 
 
 def pack(
     manifest: Manifest,
     state: Mapping[str, NDArray[Any] | bytes],
     featurizer_files: Mapping[str, bytes],
+    training_images: Sequence[str] = (),
 ) -> bytes:
     """Give the bytes of a model file; the manifest's ``members`` are filled in here."""
     members: dict[str, bytes] = {}
@@ -126,6 +80,8 @@ def pack(
             members[f"classifier/{name}.npy"] = to_npy(part)
     for name, data in featurizer_files.items():
         members[f"featurizer/{name}"] = data
+    if training_images:
+        members[IMAGES] = "\n".join(training_images).encode("utf-8")
     for name in members:
         if not _MEMBER.fullmatch(name):
             raise ValueError(f"{name!r} can't be a member of a model file")
@@ -202,6 +158,7 @@ def _contents(file: IO[bytes], size: int) -> Contents:
             raise ValueError(f"broken: {name} is not what it was when the model was saved")
     state: dict[str, NDArray[Any] | bytes] = {}
     files: dict[str, bytes] = {}
+    images = _names(members.pop(IMAGES, b""))
     for name, content in members.items():
         folder, _, file_name = name.partition("/")
         if folder == "classifier" and file_name.endswith(".npy"):
@@ -210,7 +167,7 @@ def _contents(file: IO[bytes], size: int) -> Contents:
             state[file_name] = content
         else:
             files[file_name] = content
-    return Contents(manifest, state, files, _digest(file))
+    return Contents(manifest, state, files, _digest(file), images)
 
 
 def _check_ends(file: IO[bytes], size: int) -> None:
@@ -274,6 +231,16 @@ def _manifest(data: bytes) -> Manifest:
     if len(classes) < 2 or len(set(classes)) != len(classes) or not all(classes):
         raise ValueError(f"broken: {MANIFEST}: classes: two or more different names are expected")
     return manifest
+
+
+def _names(content: bytes) -> list[str]:
+    try:
+        names = content.decode("utf-8").split("\n") if content else []
+    except UnicodeDecodeError:
+        raise ValueError(f"broken: {IMAGES} is not UTF-8") from None
+    if any(len(name) > _MAX_NAME or not name.isprintable() for name in names):
+        raise ValueError(f"not to be trusted: {IMAGES} holds what is no name")
+    return names
 
 
 def _array(name: str, data: bytes) -> NDArray[Any]:

@@ -6,9 +6,11 @@ signature, so that an author writes them once.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import inspect
 import json
+import math
 import re
 import types
 import typing
@@ -90,14 +92,13 @@ def checked_options(
     known = options_of(function)
     checked = {}
     for name, value in given.items():
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             raise _error(where, f"{owner} has no option '{shown(name)}'", _listed(name, known))
         try:
-            checked[name] = _converted(value, known[name].type)
+            checked[name] = _finite(_converted(value, known[name].type))
         except (msgspec.ValidationError, ValueError) as error:
             reason = _in_words(str(error))
-            if typing.get_origin(known[name].type) is typing.Literal:
-                choices = ", ".join(map(str, typing.get_args(known[name].type)))
+            if choices := _choices(known[name].type):
                 reason = f"expected one of {choices}, got {shown(str(value))[:100]}"
             raise _error(where, f"{owner}: {name}: {reason}", _listed("", known)) from None
         except TypeError as error:  # an annotation that msgspec does not know
@@ -125,8 +126,9 @@ def made(
     except ValueError as error:
         if not options:
             raise
-        given = ", ".join(f"{name}={value}" for name, value in options.items())
-        raise UsageError(f"{owner} can't be made with {given}: {error}") from error
+        given = shown(", ".join(f"{name}={value}" for name, value in options.items()))[:300]
+        reason = shown(" ".join(str(error).split()))[:500]
+        raise UsageError(f"{owner} can't be made with {given}: {reason}") from error
 
 
 def parse_assignments(assignments: list[str], option: str) -> dict[str, Text]:
@@ -151,6 +153,27 @@ def to_json(options: Mapping[str, Any]) -> dict[str, Any]:
     return converted
 
 
+def _finite(value: Any) -> Any:  # noqa: ANN401
+    """Refuse infinity and the like, which JSON, and so a model, has no word for."""
+    for item in value if isinstance(value, (tuple, list)) else [value]:
+        if isinstance(item, float) and not math.isfinite(item):
+            raise ValueError("expected a finite number")
+    return value
+
+
+def _choices(kind: Any) -> str:  # noqa: ANN401
+    """List the values of a ``Literal``, alone or in a union."""
+    is_literal = typing.get_origin(kind) is typing.Literal
+    parts = [kind] if is_literal else typing.get_args(kind)
+    found = [
+        str(choice)
+        for part in parts
+        if typing.get_origin(part) is typing.Literal
+        for choice in typing.get_args(part)
+    ]
+    return ", ".join(found)
+
+
 def _converted(value: Any, kind: Any) -> Any:  # noqa: ANN401
     if not isinstance(value, Text):
         return msgspec.convert(value, kind, strict=True)
@@ -159,18 +182,27 @@ def _converted(value: Any, kind: Any) -> Any:  # noqa: ANN401
     bare = _without_annotated(kind)
     sequence = typing.get_origin(bare) in {tuple, list} or bare in {tuple, list}
     if sequence and ("," in value or not _scalars(kind)):
-        parts: list[Any] = [part.strip() for part in value.split(",")]
-        return msgspec.convert(parts, kind, strict=False)
+        items = [item.strip() for item in value.split(",")]
+        return msgspec.convert(items, kind, strict=False)
     if value.lower() in {"none", "null"} and type(None) in typing.get_args(bare):
         return None
     text = value.lower() if bare is bool else str(value)
+    parts = typing.get_args(kind) if _is_union(kind) else ()
+    if str in parts:  # what else it may be is more likely to be meant
+        for part in parts:
+            if part not in {str, type(None)}:
+                with contextlib.suppress(msgspec.ValidationError):
+                    return msgspec.convert(text, part, strict=False)
     return msgspec.convert(text, kind, strict=False)
 
 
 def _scalars(kind: Any) -> bool:  # noqa: ANN401
     """Tell whether a type is a union that has numbers or text in it, beside a sequence."""
-    is_union = typing.get_origin(kind) in {typing.Union, types.UnionType}
-    return is_union and bool({int, float, str} & set(typing.get_args(kind)))
+    return _is_union(kind) and bool({int, float, str} & set(typing.get_args(kind)))
+
+
+def _is_union(kind: Any) -> bool:  # noqa: ANN401
+    return typing.get_origin(kind) in {typing.Union, types.UnionType}
 
 
 def _guessed(value: Text) -> Any:  # noqa: ANN401
@@ -188,7 +220,7 @@ def _without_annotated(kind: Any) -> Any:  # noqa: ANN401
     """Give the sequence type in ``Annotated[...]`` or ``X | None``, or the type itself."""
     if typing.get_origin(kind) is typing.Annotated:
         kind = typing.get_args(kind)[0]
-    if typing.get_origin(kind) in {typing.Union, types.UnionType}:
+    if _is_union(kind):
         for part in typing.get_args(kind):
             if typing.get_origin(part) in {tuple, list}:
                 return part

@@ -12,7 +12,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from batchcls.classify import Scored, classify
-from batchcls.errors import DecodeError, Fault, UselessRunError, fault_of
+from batchcls.errors import (
+    BatchclsError,
+    DecodeError,
+    Fault,
+    PluginFailedError,
+    Terminated,
+    fault_of,
+)
 from batchcls.featurize import featurize_each
 from batchcls.framing import Framing, frame
 from batchcls.records import ImageFile, Prediction, RunSummary, Status
@@ -139,14 +146,27 @@ class ChunkClassifier:
         names = self.training_images or ()
         if not len(features):
             return []
+        who = f"the classifier {self.classifier.name}, asked to explain,"
         try:
-            return [
-                tuple((names[index], float(weight)) for index, weight in decided)
-                for decided in self.classifier.explain(features)  # type: ignore[attr-defined]
+            explained = list(self.classifier.explain(features))  # type: ignore[attr-defined]
+            decided = [
+                tuple((int(index), float(weight)) for index, weight in one) for one in explained
             ]
-        except Exception as error:
-            fault = fault_of(f"the classifier {self.classifier.name}, asked to explain,", error)
-            raise UselessRunError(fault.reason, hint=_NO_REPORT, trace=fault.trace) from error
+        except (BatchclsError, Terminated):
+            raise
+        except (Exception, SystemExit) as error:
+            fault = fault_of(who, error)
+            raise PluginFailedError(fault.reason, hint=_NO_REPORT, trace=fault.trace) from error
+        if len(decided) != len(features):
+            raise PluginFailedError(
+                f"{who} gave {len(decided)} reasons for {len(features)} images", hint=_NO_REPORT
+            )
+        if any(not 0 <= index < len(names) for one in decided for index, _ in one):
+            raise PluginFailedError(
+                f"{who} named an image that is none of the model's {len(names)} training images",
+                hint=_NO_REPORT,
+            )
+        return [tuple((names[index], weight) for index, weight in one) for one in decided]
 
 
 def _classified(
@@ -202,7 +222,7 @@ def run(
 ) -> None:
     """Classify all ``files`` into ``report``, which appears whole at the end or not at all.
 
-    ``summary`` is filled on the way. Raises UselessRunError where a plugin fails for every image.
+    ``summary`` is filled on the way. Raises PluginFailedError where a plugin fails for every image.
     """
     start = time.perf_counter()
     try:
@@ -222,7 +242,7 @@ def run(
         first = summary.first_fault
         if first is not None and not summary.labels:
             message = f"not one image could be classified: {first.error}"
-            raise UselessRunError(message, hint=_NO_REPORT, trace=first.fault or "")
+            raise PluginFailedError(message, hint=_NO_REPORT, trace=first.fault or "")
         summary.seconds = time.perf_counter() - start
         report.commit()
     except BaseException:

@@ -19,7 +19,7 @@ from typing import Any
 import pluggy
 
 from batchcls import __version__, hookspecs
-from batchcls.errors import PluginError
+from batchcls.errors import PluginError, Terminated
 from batchcls.text import shown
 
 ENTRY_POINTS = "batchcls"
@@ -95,11 +95,19 @@ def installed_entry_points(patterns: Sequence[str]) -> tuple[list[Any], list[str
     if "*" in patterns:
         return found, []
     wanted = [pattern.lower().replace("_", "-") for pattern in patterns]
-    return [
-        one
-        for one in found
-        if any(fnmatchcase(_package(one).lower().replace("_", "-"), name) for name in wanted)
-    ], []
+    taken: list[Any] = []
+    unmatched = []
+    for pattern, name in zip(patterns, wanted, strict=True):
+        matching = [one for one in found if fnmatchcase(_normalised(one), name)]
+        taken += [one for one in matching if one not in taken]
+        if not matching:
+            unmatched.append(f"no plugin is installed that matches '{shown(pattern)}'")
+    return taken, unmatched
+
+
+def _normalised(entry_point: Any) -> str:  # noqa: ANN401
+    """Give the package as names of packages are compared."""
+    return _package(entry_point).lower().replace("_", "-")
 
 
 def _package(entry_point: Any) -> str:  # noqa: ANN401 - importlib.metadata's, of any version
@@ -148,6 +156,8 @@ def _register(loaded: Loaded, name: str, plugin: Plugin, load: Any) -> None:  # 
             for one in caller.get_hookimpls():
                 if one.plugin is module and (one.wrapper or one.hookwrapper):
                     raise PluginError(f"its {caller.name} is a wrapper, which is not taken")
+    except Terminated:
+        raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the run may not need it
         plugin.problems.append(reason_of(error))
         loaded.failed.append(plugin)

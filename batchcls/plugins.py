@@ -6,12 +6,13 @@ not stop a run that has no need of it; ``failed`` says what is wrong with it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from batchcls.errors import PluginError
+from batchcls.errors import PluginError, Terminated
 from batchcls.pluginloading import (
     BUILTIN,
     Loaded,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _WATCHING = ("batchcls_run_started", "batchcls_run_batch", "batchcls_run_finished")
 _NAME_LENGTH = 300
+_COMMAND = re.compile(r"[a-z0-9][a-z0-9_-]{0,50}")
 
 Item = TypeVar("Item")
 
@@ -102,29 +104,30 @@ class Registry:
         plugin = self._owners.get((kind, name))
         return "" if plugin is None or plugin.rank == 0 else plugin.titled
 
-    def watchers(self) -> Iterator[tuple[str, str, Callable[[Mapping[str, Any]], None]]]:
-        """Yield package, hook, and a function that calls it with the arguments that it takes."""
+    def watchers(self) -> Iterator[tuple[Plugin, str, Callable[[Mapping[str, Any]], None]]]:
+        """Yield plugin, hook, and a function that calls it with the arguments that it takes."""
         for hook in _WATCHING:
             for plugin, one in self._implementations(hook):
-                yield plugin.package, hook, _caller(one)
+                yield plugin, hook, _caller(one)
 
     def blame(self, kind: str, name: str, error: Exception) -> None:
         """Keep what is wrong with something that a plugin gave."""
         plugin = self._owners[kind, name]
-        problem = f"its {kind} {name!r} can't be used: {reason_of(error)}"
+        problem = f"its {kind} '{shown(name)}' can't be used: {reason_of(error)}"
         if problem not in plugin.problems:
             plugin.problems.append(problem)
+        names = plugin.adds.get(kind, [])
+        if name in names:
+            names.remove(name)
 
-    def complete(self, taken: Iterable[str]) -> None:
-        """Ask for everything, so that ``adds`` and ``failed`` are complete."""
+    def complete(self) -> None:
+        """Ask for everything but commands, so that ``adds`` and ``failed`` are complete."""
         _ = self.featurizers, self.classifiers, self.report_formats, self.ready_models
-        self.commands(taken)
-        for package, hook, _call in self.watchers():
-            for plugin in self.plugins:
-                watched = plugin.adds.setdefault("watch", []) if plugin.package == package else None
-                name = hook.removeprefix("batchcls_")
-                if watched is not None and name not in watched:
-                    watched.append(name)
+        for plugin, hook, _call in self.watchers():
+            watched = plugin.adds.setdefault("watch", [])
+            name = hook.removeprefix("batchcls_")
+            if name not in watched:
+                watched.append(name)
 
     def _implementations(self, hook: str) -> list[tuple[Plugin, Any]]:
         found = [
@@ -143,15 +146,20 @@ class Registry:
                 provided: Any = implementation.function()
                 provided = provided.items() if isinstance(provided, Mapping) else provided
                 items = [(name_of(item), item) for item in provided]
+            except Terminated:
+                raise
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code
                 plugin.problems.append(f"{hook}: {reason_of(error)}")
                 continue
             for name, item in items:
                 if not isinstance(name, str) or not name:
                     plugin.problems.append(f"a {kind} without a name")
+                elif kind == "command" and not _COMMAND.fullmatch(name):
+                    plugin.problems.append(f"its command '{shown(name)}' is no name for a command")
                 elif name in holder:
                     plugin.problems.append(
-                        f"its {kind} {name!r} is not used, as {holder[name]} has one of that name"
+                        f"its {kind} '{shown(name)}' is not used, "
+                        f"as {shown(holder[name])} has one of that name"
                     )
                 else:
                     found[name], holder[name] = item, plugin.package
@@ -195,7 +203,7 @@ def use_plugins(files: Sequence[str], installed: Sequence[str] = ("*",)) -> None
 def registry() -> Registry:
     """Give the registry of the plugins in use, made once."""
     entry_points, problems = installed_entry_points(_installed)
-    failed = [f"the list of what is installed: {problem}" for problem in problems]
+    failed = [f"what is installed: {problem}" for problem in problems]
     return build_registry(entry_points, _files, failed)
 
 

@@ -32,6 +32,7 @@ from rich.table import Table
 from rich.text import Text
 
 from batchcls.errors import BatchclsError, OutputError
+from batchcls.text import printable
 
 # Where nobody set a width, lines must not be cut to fit a screen that is not there.
 _PIPED_WIDTH = 500
@@ -51,17 +52,18 @@ class Terminal:
     def say(self, message: str) -> None:
         """Tell what is being done and why."""
         if not self.quiet:
-            self._err.print(message, soft_wrap=True)
+            self._err.print(printable(message), soft_wrap=True)
 
     def warn(self, message: str) -> None:
         """Tell of a problem that ends nothing."""
-        self._err.print(f"batchcls: warning: {message}", style="yellow", soft_wrap=True)
+        text = f"batchcls: warning: {printable(message)}"
+        self._err.print(text, style="yellow", soft_wrap=True)
 
     def result(self, line: str) -> None:
         """Print a line of a result. Raises OutputError."""
         if not self.quiet:
             with _writing():
-                self._out.print(line, soft_wrap=True)
+                self._out.print(printable(line), soft_wrap=True)
 
     def table(
         self, header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int = 1

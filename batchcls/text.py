@@ -15,6 +15,11 @@ def shown(path: str) -> str:
     )
 
 
+def printable(text: str) -> str:
+    """Give lines that any terminal can show: what can't be printed is escaped, but for breaks."""
+    return "\n".join(shown(line) for line in text.split("\n"))
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """Give ``1 image``, ``2 images``, ``1,000 images``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

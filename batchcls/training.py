@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -16,10 +17,10 @@ from batchcls.crossvalidation import (
     cross_validate,
     stratified_sample,
 )
-from batchcls.errors import TagsError
+from batchcls.errors import PluginFailedError, TagsError
 from batchcls.framing import PREPROCESSING, Framing
+from batchcls.manifest import ClassifierEntry, FeaturizerEntry, Manifest
 from batchcls.model import Model, made_classifier
-from batchcls.modelfile import ClassifierEntry, FeaturizerEntry, Manifest
 from batchcls.options import to_json
 from batchcls.pipeline import Extractor, chunked
 from batchcls.records import ImageFile, TaggedImage
@@ -95,7 +96,7 @@ def train(
     """Train on labelled images.
 
     Raises TagsError that lists every image that can't be read, or says that there is one class
-    only.
+    only; PluginFailedError where the featurizer or the classifier fails.
     """
     if problems := too_few_classes(tags):
         raise TagsError(problems)
@@ -108,7 +109,6 @@ def train(
     )
     classifier = made_classifier(parts.classifier_class, validation.options)
     classifier.fit(features, targets, len(classes))
-    can_explain = hasattr(parts.classifier_class, "explain")
     counts = np.bincount(targets, minlength=len(classes))
     images_per_class = {name: int(count) for name, count in zip(classes, counts, strict=True)}
     manifest = Manifest(
@@ -133,9 +133,9 @@ def train(
         ),
         training={"images": len(tags), "images_per_class": images_per_class},
         metrics=_metrics(validation, framing_losses),
-        training_images=[shown(tag.path) for tag in tags] if can_explain else [],
     )
-    model = Model(manifest, parts.featurizer, classifier, digest="")
+    names = _names(tags) if hasattr(parts.classifier_class, "explain") else []
+    model = Model(manifest, parts.featurizer, classifier, digest="", training_images=names)
     return Training(model, images_per_class, validation, framing_losses)
 
 
@@ -183,6 +183,8 @@ def _extract(
     ]
     reasons: list[str | None] = []
     for extracted in parts.engine.map(extractor, chunked(files)):
+        for fault in extracted.faults.values():  # no tag is to blame
+            raise PluginFailedError(fault.reason, hint="No model was written.", trace=fault.trace)
         reasons += extracted.reasons
         for block, features in zip(blocks, extracted.features, strict=True):
             block.append(features)
@@ -195,6 +197,16 @@ def _extract(
     if problems:
         raise TagsError(problems, hint="Mend or replace these images, or take out their tags.")
     return [np.concatenate(block) for block in blocks]
+
+
+def _names(tags: Sequence[TaggedImage]) -> list[str]:
+    """Name the images below the folder that has them all: models travel, folders don't."""
+    paths = [os.path.abspath(tag.path) for tag in tags]
+    try:
+        folder = os.path.commonpath([os.path.dirname(path) for path in paths])
+    except ValueError:  # on several drives
+        return [shown(path) for path in paths]
+    return [shown(os.path.relpath(path, folder).replace(os.sep, "/")) for path in paths]
 
 
 def _metrics(validation: CrossValidation, losses: dict[Framing, float]) -> dict[str, Any]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from batchcls.errors import RunStoppedError, StopRun
-from batchcls.pluginloading import reason_of
+from batchcls.errors import RunStoppedError, StopRun, Terminated
+from batchcls.pluginloading import Plugin, reason_of
 from batchcls.records import Prediction, RunInfo, RunSummary
 from batchcls.text import shown
 
-Watcher = tuple[str, str, Callable[[Mapping[str, Any]], None]]
+Watcher = tuple[Plugin, str, Callable[[Mapping[str, Any]], None]]
 
 
 class Watch:
-    """Calls the hooks that watch ``run``: ``watchers`` are package, hook and function.
+    """Calls the hooks that watch ``run``: ``watchers`` are plugin, hook and function.
 
     A plugin that raises StopRun ends the run (RunStoppedError). One that raises anything else is
     told by ``warn``, and is left alone from then on.
@@ -43,19 +43,21 @@ class Watch:
         if not self._watchers:
             return
         for watcher in list(self._watchers):
-            package, name, call = watcher
+            plugin, name, call = watcher
             if name != hook:
                 continue
             try:
                 call({"run": self._run, **arguments})
+            except Terminated:
+                raise
             except (Exception, SystemExit) as error:
                 if isinstance(error, StopRun) and not over:
                     raise RunStoppedError(
-                        f"the plugin {shown(package)} stopped the run: {shown(str(error))}",
+                        f"the plugin {shown(plugin.package)} stopped the run: {shown(str(error))}",
                         hint="No report was written; the former one is untouched.",
                     ) from error
                 self._warn(
-                    f"the plugin {shown(package)} failed in {hook}, "
+                    f"the plugin {shown(plugin.package)} failed in {hook}, "
                     f"and is not told of this run any more: {reason_of(error)}"
                 )
-                self._watchers = [one for one in self._watchers if one[0] != package]
+                self._watchers = [one for one in self._watchers if one[0] is not plugin]

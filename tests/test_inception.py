@@ -392,6 +392,46 @@ def test_the_ready_model_without_its_classes_says_where_they_are(folder, batchcl
     result = batchcls("predict", "tagged/dark/0.jpg", "-m", "inception-imagenet")
     assert result.status == 1
     assert "1001 lines are expected" in result.err
+    # Nothing was converted for it, and it does not pass for at hand.
+    assert not (folder / "models").exists()
+    listed = {one["name"]: one for one in json.loads(batchcls("models", "--json").out)}
+    assert listed["inception"]["at_hand"] is True
+    assert listed["inception-imagenet"]["at_hand"] is False
+    assert "1001 lines are expected" in listed["inception-imagenet"]["note"]
+
+
+def test_the_ready_model_that_can_not_be_had_names_its_own_way_out(folder, batchcls):
+    result = batchcls("predict", "tagged/dark/0.jpg", "-m", "inception-imagenet")
+    assert result.status == 1
+    assert "the model inception-imagenet can't be had: it is not at hand" in result.err
+    assert "--model imagenet" in result.err
+    assert "--featurizer" not in result.err
+
+
+def test_fetch_takes_a_configuration_before_or_after_and_passwords_are_not_told(
+    folder, batchcls, graph, archive, monkeypatch
+):
+    for name in ("ADDRESSES",):
+        monkeypatch.delenv(f"BATCHCLS_INCEPTION_{name}")
+    with Server(archive) as server:
+        address = server.url.replace("http://", "http://user:s3cret@")
+        (folder / "c.toml").write_text(
+            f"[inception]\naddresses = ['{address}']\n"
+            f"archive_sha256 = '{hashlib.sha256(archive).hexdigest()}'\n"
+            f"graph_sha256 = '{hashlib.sha256(graph).hexdigest()}'\n"
+        )
+        listed = batchcls("models", "--config", "c.toml")
+        assert server.url in listed.out
+        assert "s3cret" not in listed.out + batchcls("models", "--json", "--config", "c.toml").out
+        for arguments in (
+            ["models", "--config", "c.toml", "fetch", "inception"],
+            ["models", "fetch", "inception", "--config", "c.toml"],
+        ):
+            result = batchcls(*arguments)
+            assert result.status == 0, result.err
+            assert f"inception is at hand: {folder}/models/{GRAPH}" in result.out
+            (folder / "models" / GRAPH).unlink()
+        assert len(server.seen) == 2
 
 
 def test_a_run_with_a_model_of_inception_imports_no_tensorflow(folder, batchcls, graph):

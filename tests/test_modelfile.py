@@ -28,6 +28,7 @@ from batchcls.builtin.logistic import LogisticRegression
 from batchcls.context import Context
 from batchcls.errors import BatchclsError, ExitStatus, ModelFileError, PluginError
 from batchcls.framing import PREPROCESSING
+from batchcls.manifest import ClassifierEntry, FeaturizerEntry, Manifest
 
 from .conftest import Result, fuzzed, picture
 
@@ -52,11 +53,11 @@ def model() -> Model:
         "weights": random.normal(0, 0.1, (featurizer.dimension, 2)).astype(np.float32),
         "bias": np.zeros(2, np.float32),
     }
-    manifest = modelfile.Manifest(
+    manifest = Manifest(
         batchcls="0.1.0",
         created="2026-01-01T00:00:00+00:00",
         classes=["cat", "dög"],
-        featurizer=modelfile.FeaturizerEntry(
+        featurizer=FeaturizerEntry(
             name=featurizer.name,
             digest=featurizer.digest,
             framing="square",
@@ -64,7 +65,7 @@ def model() -> Model:
             input_size=featurizer.input_size,
             dimension=featurizer.dimension,
         ),
-        classifier=modelfile.ClassifierEntry(name="logistic", options={"C": 0.01}),
+        classifier=ClassifierEntry(name="logistic", options={"C": 0.01}),
         training={"images": 4},
         metrics={"cross_validation": {"accuracy": 1.0}},
     )
@@ -252,6 +253,17 @@ HOSTILE: dict[str, Callable[[bytes], bytes]] = {
     "an unknown classifier": with_manifest(classifier__name="builtins.eval\nsecond line"),
     "a featurizer's name of a megabyte": with_manifest(featurizer__name="x" * 2**20),
     "an unknown framing": with_manifest(featurizer__framing="sideways\x1b[31m"),
+    "an option that does not exist": with_manifest(classifier__options={"x\x1b[31m": 1}),
+    "an option of another type": with_manifest(classifier__options={"C": "\x1b[31m\nall fine"}),
+    "options that are a list": with_manifest(classifier__options=[1]),
+    "an option that is a forest's text": with_manifest(
+        classifier__name="forest",
+        classifier__options={"max_features": "\x1b[31mEVIL\x07\nbatchcls: all fine"},
+    ),
+    "a plugin's name with a line break": with_manifest(
+        classifier__name="nobody's", classifier__plugin="x\nbatchcls: \x1b[31mall fine"
+    ),
+    "a provider that is none": with_manifest(featurizer__restored_by="../x\n"),
     "another preprocessing": with_manifest(featurizer__preprocessing=99),
     "another featurizer's digest": with_manifest(featurizer__digest="0" * 64),
     "a manifest that is no JSON": raw_manifest(b"{"),
@@ -263,6 +275,11 @@ HOSTILE: dict[str, Callable[[bytes], bytes]] = {
     "a manifest of 9 MB": raw_manifest(b'{"format": 1' + b" " * 9 * 2**20 + b"}"),
     "a manifest that is a pickle": raw_manifest(PICKLE),
     "a pickle as a member": with_member("classifier/model.pkl", PICKLE),
+    "training images that are no text": with_member("training-images.txt", PICKLE),
+    "a training image that is a command to the terminal": with_member(
+        "training-images.txt", b"a.jpg\n\x1b[31mb.jpg"
+    ),
+    "a training image with a very long name": with_member("training-images.txt", b"x" * 5000),
     "a pickle for an array": with_member(WEIGHTS, PICKLE),
     "an array of objects": with_member(WEIGHTS, OBJECTS),
     "an array of structures": with_member(

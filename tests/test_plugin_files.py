@@ -60,12 +60,18 @@ COMMANDS = """
             raise BatchclsError("there is nobody", hint="Name somebody.")
         print(name.upper() if loud else name)
 
-    def unknowable(x: object()) -> None:
+    def unknowable(x: list[list[int]]) -> None:
         pass
 
     @hookimpl
     def batchcls_commands():
-        return {"hello": hello, "run": hello, "models": hello, "unknowable": unknowable}
+        return {
+            "hello": hello,
+            "run": hello,
+            "models": hello,
+            "a\\x1b[31m": hello,
+            "unknowable": unknowable,
+        }
 """
 
 
@@ -168,7 +174,17 @@ def test_a_plugin_that_only_lies_in_the_folder_is_never_imported(tmp_path, batch
         (folder / f"{name}.py").write_text("open('imported', 'w')")
     result = batchcls("run", ".", cwd=folder)
     assert result.status == 0, result.err
+    # Nor because a configuration that lies there says so.
+    (folder / "config.toml").write_text('plugins = ["plugin.py"]')
+    for command in (["run", "."], ["predict", "dark/0.jpg"], ["plugins"]):
+        result = batchcls(*command, cwd=folder)
+        assert result.status == 2
+        assert "config.toml: plugins: files are imported only for a configuration" in result.err
+    for command in (["--help"], ["hello"]):
+        batchcls(*command, cwd=folder)
     assert not (folder / "imported").exists()
+    batchcls("run", ".", "--config", "config.toml", cwd=folder)
+    assert (folder / "imported").exists()
 
 
 def test_a_file_that_fails_warns_and_is_named_and_the_run_goes_on(tmp_path, write, batchcls):
@@ -194,11 +210,13 @@ def test_a_file_that_fails_warns_and_is_named_and_the_run_goes_on(tmp_path, writ
 def test_a_command_of_a_plugin_is_listed_run_and_its_errors_are_told(write, batchcls):
     config = write(greet=COMMANDS)
     folder = config.parent
-    listed = batchcls("--help", cwd=folder)
+    listed = batchcls("--help", cwd=folder, BATCHCLS_CONFIG="config.toml")
     assert "hello" in listed.out
     assert "Greet somebody." in listed.out
-    assert batchcls("hello", "Ann", "--loud", cwd=folder).out == "ANN\n"
-    failed = batchcls("hello", "nobody", cwd=folder)
+    assert (
+        batchcls("hello", "Ann", "--loud", cwd=folder, BATCHCLS_CONFIG="config.toml").out == "ANN\n"
+    )
+    failed = batchcls("hello", "nobody", cwd=folder, BATCHCLS_CONFIG="config.toml")
     assert (failed.status, failed.err) == (
         1,
         "batchcls: error: there is nobody\nName somebody.\n",
@@ -211,32 +229,34 @@ def test_a_command_of_a_plugin_is_listed_run_and_its_errors_are_told(write, batc
 def test_a_command_can_not_take_the_place_of_one_that_ships(tmp_path, write, batchcls):
     config = write(greet=COMMANDS)
     picture().save(config.parent / "a.jpg")
-    result = batchcls("run", "a.jpg", cwd=config.parent)
+    result = batchcls("run", "a.jpg", "--config", "config.toml", cwd=config.parent)
     assert result.status == 0, result.err
     assert "1 image" in result.out
-    [plugin] = [
-        one
-        for one in json.loads(batchcls("plugins", "--json", cwd=config.parent).out)
-        if one["package"] != "batchcls"
-    ]
-    assert plugin["adds"] == {"command": ["hello", "unknowable"]}
-    assert plugin["problems"] == [
+    listed = json.loads(batchcls("plugins", "--json", "--config", config).out)
+    [plugin] = [one for one in listed if one["package"] != "batchcls"]
+    assert plugin["adds"] == {"command": ["hello"]}
+    assert plugin["problems"][:3] == [
         "its command 'run' is not used, as batchcls has one of that name",
         "its command 'models' is not used, as batchcls has one of that name",
+        "its command 'a\\x1b[31m' is no name for a command",
     ]
+    assert plugin["problems"][3].startswith("its command 'unknowable' can't be used: ")
+    assert len(plugin["problems"]) == 4
 
 
 def test_a_command_that_typer_can_not_make_is_told_and_the_others_work(write, batchcls):
     folder = write(greet=COMMANDS).parent
-    assert batchcls("hello", "Ann", cwd=folder).status == 0
-    assert batchcls("unknowable", "1", cwd=folder).status == 2
+    assert batchcls("hello", "Ann", cwd=folder, BATCHCLS_CONFIG="config.toml").status == 0
+    result = batchcls("unknowable", "1", cwd=folder, BATCHCLS_CONFIG="config.toml")
+    assert result.status == 2
+    assert "its command 'unknowable' can't be used" in result.err
 
 
 def test_help_with_a_broken_configuration_or_plugin_is_still_help(tmp_path, write, batchcls):
     config = write(bad="1 / 0")
-    assert batchcls("--help", cwd=config.parent).status == 0
+    assert batchcls("--help", cwd=config.parent, BATCHCLS_CONFIG="config.toml").status == 0
     config.write_text("this is no TOML")
-    result = batchcls("--help", cwd=config.parent)
+    result = batchcls("--help", cwd=config.parent, BATCHCLS_CONFIG="config.toml")
     assert result.status == 0
     assert "Classify folders" in result.out
 
@@ -347,3 +367,87 @@ def test_a_text_that_it_is_not_is_an_error_that_lists_the_options(given, said):
         "Options: whole=1, share=none, shade=dark, each=0.0, edges=, limited=5, text=, loose=none."
     ) in caught.value.hint
     assert ("Did you mean whole? " in caught.value.hint) == (given == "Whole=1")
+
+
+@pytest.mark.parametrize("value", ["inf", "-1", "0", "nan", "1e999"])
+def test_a_number_that_makes_no_sense_is_an_error_and_no_model_is_written(
+    tmp_path, batchcls, value
+):
+    make_classes(tmp_path / "tagged", count=2)
+    result = batchcls("train", "tagged/tags.tsv", "-o", "m.batchcls", "-C", f"C={value}")
+    assert result.status == 2
+    assert "batchcls: error: the classifier logistic: C: " in result.err
+    assert "Traceback" not in result.err
+    assert not (tmp_path / "m.batchcls").exists()
+
+
+def test_options_of_what_does_not_exist_are_warned_of(tmp_path, write, batchcls):
+    make_classes(tmp_path / "tagged", count=2)
+    config = write("[classifier.forrest]\nn_estimators = 5\n[featurizer.inceptoin]\nx = 1\n")
+    result = batchcls("train", "tagged/tags.tsv", "-o", "m.batchcls", "--config", config)
+    assert result.status == 0
+    assert "[classifier.forrest]: there is no classifier of that name, only forest, logistic" in (
+        result.err
+    )
+    assert "[featurizer.inceptoin]: there is no featurizer of that name, only " in result.err
+
+
+def test_train_and_models_warn_of_a_plugin_that_failed_and_an_unknown_command_does(
+    tmp_path, write, batchcls
+):
+    make_classes(tmp_path / "tagged", count=2)
+    config = write(bad="1 / 0")
+    said = "bad.py: ZeroDivisionError: division by zero"
+    for command in (["train", "tagged/tags.tsv", "-o", "m.batchcls"], ["models"]):
+        result = batchcls(*command, "--config", config)
+        assert result.status == 0
+        assert result.err.count(said) == 1
+    result = batchcls("greet", BATCHCLS_CONFIG=str(config))
+    assert result.status == 2
+    assert said in result.err
+    assert "No such command" in result.err
+
+
+PROVIDERS = """
+    from batchcls import BatchclsError, hookimpl
+
+    class Network:
+        def __init__(self, name, error):
+            self.name, self.error = name, error
+
+        def about(self, context):
+            raise self.error
+
+        def load(self, context):
+            raise self.error
+
+    @hookimpl
+    def batchcls_ready_models():
+        return [
+            Network("broken", ZeroDivisionError("oh")),
+            Network("absent", BatchclsError("it is elsewhere")),
+            Network("exits", SystemExit(0)),
+        ]
+"""
+
+
+def test_one_network_that_can_not_be_asked_does_not_hide_the_others(write, batchcls):
+    config = write(providers=PROVIDERS)
+    result = batchcls("models", "--config", config)
+    assert result.status == 0, result.err
+    assert "efficientnet-lite0" in result.out
+    listed = {
+        one["name"]: one for one in json.loads(batchcls("models", "--json", "--config", config).out)
+    }
+    assert listed["imagenet"]["at_hand"] is True
+    assert listed["broken"]["at_hand"] is False
+    assert listed["broken"]["note"] == "It can't be asked: ZeroDivisionError: oh"
+    assert listed["absent"]["note"] == "it is elsewhere"
+    assert listed["exits"]["note"] == "It can't be asked: SystemExit: 0"
+
+
+def test_a_pattern_that_matches_no_package_is_told(tmp_path, batchcls):
+    picture().save(tmp_path / "a.jpg")
+    result = batchcls("run", "a.jpg", BATCHCLS_INSTALLED_PLUGINS="batchcls-neighbours")
+    assert result.status == 0
+    assert "no plugin is installed that matches 'batchcls-neighbours'" in result.err

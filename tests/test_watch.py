@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import csv
+import signal
+import subprocess
+import sys
 import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,7 +59,7 @@ def run(folder: Path, batchcls: Callable[..., Result]) -> Callable[..., Result]:
         for name, code in zip(names, codes, strict=True):
             (folder / name).write_text(HEADER + textwrap.dedent(code))
         (folder / "config.toml").write_text(f"plugins = {names}")
-        return batchcls("run", "in", "-o", output, *options)
+        return batchcls("run", "in", "-o", output, "--config", "config.toml", *options)
 
     return running
 
@@ -209,16 +213,21 @@ class Flip:
         return {{}}
     def restore(self, state, dimension, class_count):
         {restore}
+    {more}
 
 @hookimpl
 def batchcls_classifiers():
     return [Flip]
 """
-NOTHING = dict.fromkeys(("featurize", "create", "restore", "fit", "predict", "to_state"), "pass")
+NOTHING = dict.fromkeys(
+    ("featurize", "create", "restore", "fit", "predict", "to_state", "more"), "pass"
+)
 
 
 @pytest.fixture
-def trained(folder: Path, batchcls: Callable[..., Result]) -> Callable[..., Result]:
+def trained(
+    folder: Path, batchcls: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
     """Train with the two plugins, some of their functions replaced."""
     (folder / "tags.tsv").write_text("in/00.jpg\tx\nin/01.jpg\tx\nin/02.jpg\ty\nin/03.jpg\ty\n")
 
@@ -226,6 +235,7 @@ def trained(folder: Path, batchcls: Callable[..., Result]) -> Callable[..., Resu
         for name, text in (("a", FEATURIZER), ("b", CLASSIFIER)):
             (folder / f"{name}.py").write_text(HEADER + text.format(**{**NOTHING, **code}))
         (folder / "config.toml").write_text('plugins = ["a.py", "b.py"]')
+        monkeypatch.setenv("BATCHCLS_CONFIG", "config.toml")
         return batchcls("train", "tags.tsv", "-f", "mean", "-c", "flip", "-o", "m.batchcls")
 
     return training
@@ -236,7 +246,9 @@ SOME = "if (pixels[:, 0, 0, 0] % 3 == 0).any(): raise RuntimeError('no good')"
 
 def test_an_image_that_a_featurizer_raises_for_costs_only_itself(folder, trained, batchcls):
     assert trained().status == 0
-    assert trained(featurize=SOME, fit="pass").status in {0, 2}
+    broken = trained(featurize=SOME)  # the model of before remains
+    assert broken.status == 1
+    assert "batchcls: error: the featurizer mean failed: RuntimeError: no good" in broken.err
     result = batchcls("run", "in", "-o", "r.csv", "-m", "m.batchcls")
     assert result.status == 3, result.err
     found = rows(folder)
@@ -283,7 +295,7 @@ def test_a_plugin_that_fails_for_every_image_ends_the_run_with_its_traceback(
     ("where", "status", "said"),
     [
         ("create", 1, "ZeroDivisionError"),
-        ("featurize", 2, "the featurizer mean failed: ZeroDivisionError"),
+        ("featurize", 1, "the featurizer mean failed: ZeroDivisionError"),
         ("fit", 1, "ZeroDivisionError"),
         ("predict", 1, "ZeroDivisionError"),
         ("to_state", 1, "ZeroDivisionError"),
@@ -299,7 +311,7 @@ def test_a_plugin_that_raises_in_training_leaves_no_model(folder, trained, where
 
 def test_a_plugin_that_raises_when_a_model_is_loaded_is_named(folder, trained, batchcls):
     assert trained().status == 0
-    trained(restore="1 / 0")
+    trained(restore="1 / 0")  # the model of before remains
     result = batchcls("run", "in", "-o", "r.csv", "-m", "m.batchcls")
     assert result.status == 1
     assert "ZeroDivisionError" in result.err
@@ -322,6 +334,108 @@ def test_a_plugin_that_breaks_its_word_ends_the_run(folder, trained, batchcls, w
     trained(**{where: code})
     (folder / "in/07.jpg").unlink()
     result = batchcls("run", "in", "-o", "r.csv", "-m", "m.batchcls", "-j", "1")
-    assert result.status == 2
+    assert result.status == 1
     assert said in result.err
     assert (folder / "r.csv").read_text() == "the former report\n"
+
+
+@pytest.mark.parametrize(
+    ("gives", "said"),
+    [
+        ("[((0, 1.0),)] * (len(features) - 1)", "gave 7 reasons for 8 images"),
+        ("[((0, 1.0),)] * (len(features) + 1)", "gave 9 reasons for 8 images"),
+        ("[((-1, 1.0),)] * len(features)", "named an image that is none of the model's 4"),
+        ("[((4, 1.0),)] * len(features)", "named an image that is none of the model's 4"),
+        ("None", "failed: TypeError"),
+        ("1 / 0", "failed: ZeroDivisionError"),
+        ("exit(0)", "failed: SystemExit: 0"),
+        ("next(iter(()))", "failed: StopIteration"),
+    ],
+)
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_reasons_that_do_not_fit_lose_no_image(folder, trained, batchcls, gives, said, jobs):
+    explains = f"def explain(self, features): return {gives}"
+    assert trained(more=explains).status == 0
+    (folder / "in/07.jpg").unlink()
+    result = batchcls(
+        *("run", "in", "-o", "r.csv", "-m", "m.batchcls", "--explain", "-j", jobs),
+    )
+    assert result.status == 1
+    assert said in result.err
+    assert (folder / "r.csv").read_text() == "the former report\n"
+
+
+@pytest.mark.parametrize("where", ["featurize", "predict"])
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("what", ["exit(0)", "next(iter(()))"])
+def test_a_plugin_that_ends_the_process_or_the_stream_is_a_failure(
+    folder, trained, batchcls, where, jobs, what
+):
+    assert trained().status == 0
+    trained(**{where: what})
+    result = batchcls("run", "in", "-o", "r.csv", "-m", "m.batchcls", "-j", jobs)
+    assert result.status == 1
+    assert "not one image could be classified" in result.err
+    assert (folder / "r.csv").read_text() == "the former report\n"
+    assert batchcls("predict", "in/00.jpg", "-m", "m.batchcls").status == 3
+
+
+@pytest.mark.parametrize("where", ["create", "fit", "to_state"])
+def test_a_plugin_that_ends_the_process_in_training_is_a_failure(folder, trained, where):
+    result = trained(**{where: "exit(0)"})
+    assert result.status == 1
+    assert "batchcls: error: a plugin ended the process" in result.err
+    assert "Traceback" in result.err
+    assert not (folder / "m.batchcls").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_comes_while_a_plugin_works_ends_the_run(folder, number):
+    (folder / "a.py").write_text(
+        HEADER
+        + textwrap.dedent("""
+        import time
+
+        @hookimpl
+        def batchcls_run_batch():
+            note("waiting")
+            time.sleep(60)
+        """)
+    )
+    (folder / "config.toml").write_text('plugins = ["a.py"]')
+    process = subprocess.Popen(
+        [sys.executable, "-m", "batchcls", "run", "in", "-o", "r.csv", "--config", "config.toml"],
+        cwd=folder,
+    )
+    while "waiting" not in log(folder):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert process.wait(60) == 128 + number
+    assert (folder / "r.csv").read_text() == "the former report\n"
+    assert not list(folder.glob(".batchcls-*"))
+
+
+@pytest.mark.parametrize(
+    ("predict", "said"),
+    [
+        ("return None", "gave NoneType, not an array"),
+        ("return np.full((len(features), 2), np.nan)", "that are no probabilities"),
+        ("return np.ones((len(features), 2))", "that are no probabilities"),
+        ("return np.ones((len(features), 5))", "where [1, 2] was due"),
+    ],
+)
+def test_a_classifier_that_breaks_its_word_in_training_is_named(folder, trained, predict, said):
+    result = trained(predict=predict)
+    assert result.status == 1
+    assert "batchcls: error: the classifier flip gave " in result.err
+    assert said in result.err
+    assert "Traceback" not in result.err
+    assert not (folder / "m.batchcls").exists()
+
+
+def test_a_model_that_could_not_be_loaded_again_is_not_written(folder, trained):
+    result = trained(restore="raise ValueError('not mine')")
+    assert result.status == 1
+    assert "the model could not be loaded again: not mine" in result.err
+    assert not (folder / "m.batchcls").exists()

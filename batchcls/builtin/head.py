@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from batchcls import __version__
 from batchcls.builtin.logistic import LogisticRegression
 from batchcls.framing import PREPROCESSING, Framing
-from batchcls.modelfile import ClassifierEntry, FeaturizerEntry, Manifest
+from batchcls.manifest import ClassifierEntry, FeaturizerEntry, Manifest
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from batchcls.builtin.inception_files import InceptionFiles, Published, fetch, find
 from batchcls.downloading.download import DownloadError, Patience
+from batchcls.downloading.httpget import shown_address
 from batchcls.errors import BatchclsError, NetworkError
 from batchcls.records import NetworkInfo
 from batchcls.text import shown
@@ -30,7 +31,9 @@ LOGITS: Literal["softmax2_pre_activation"] = "softmax2_pre_activation"
 _ARCHIVE_BYTES = 50_000_000  # about
 _GRAPH_BYTES = 53_900_000
 
-# What bytes a second are too few for somebody who would rather have the embedded network than wait.
+# How many seconds are too long, and bytes a second too few, for somebody who would rather have the
+# embedded network than wait.
+_HURRY = 3.0
 _HURRIED = 200_000.0
 
 
@@ -53,7 +56,7 @@ class Inception:
     ) -> Featurizer:
         """Convert the graph that is at hand, or was converted before.
 
-        Where it is not at hand it is downloaded, if that is allowed and quick. ``precision`` int8
+        Where it is not at hand it is downloaded, if that is allowed. ``precision`` int8
         is about three times as fast, and measured with the images of the first training. Raises
         NetworkError with the ways out.
         """
@@ -61,7 +64,7 @@ class Inception:
         from batchcls.networks.frozengraph import read_frozen_graph
         from batchcls.networks.preprocessing import preprocessing
 
-        files = self._obtained(context)
+        files = obtained(context, f"the featurizer {NAME}", "--featurizer efficientnet-lite0")
         _warn_of_another_graph(files, context)
         kind = f"{output.replace('/', '-')}-{precision}"
         return network_featurizer(
@@ -85,7 +88,7 @@ class Inception:
 
     def about(self, context: Context) -> NetworkInfo:
         """Tell whether the graph is at hand, and where."""
-        origin = ", ".join(context.settings.inception.addresses)
+        origin = ", ".join(map(shown_address, context.settings.inception.addresses))
         files = find_files(context)
         if files is None:
             return NetworkInfo(
@@ -111,51 +114,61 @@ class Inception:
         In a ``hurry`` it gives up rather than let anyone wait, and where the settings don't allow
         a download. What has come by then is kept for the next try.
         """
-        settings = context.settings
-        if hurry and not settings.models.download:
-            raise NetworkError("it is not at hand, and models -> download is false")
-        if not settings.inception.addresses:
-            raise NetworkError("it is not at hand, and inception -> addresses is empty")
-        done = 0
-        with context.progress("downloading Inception", _ARCHIVE_BYTES) as advance:
+        wait = context.settings.models.timeout
+        patience = Patience(wait, wait, attempts=2)
+        if hurry:
+            _check_allowed(context)
+            wait = min(wait, _HURRY)
+            patience = Patience(wait, wait, slowest=_HURRIED, window=5.0, attempts=1)
+        _download(context, patience)
 
-            def on_progress(now: int, total: int | None) -> None:  # noqa: ARG001
-                nonlocal done
-                advance(now - done)
-                done = now
 
-            wait = settings.models.timeout
-            patience = (
-                Patience(min(wait, 3.0), min(wait, 3.0), slowest=_HURRIED, window=5.0, attempts=1)
-                if hurry
-                else Patience(wait, wait, attempts=2)
-            )
-            try:
-                fetch(context.models_folder, published(context), patience, on_progress, context.say)
-            except DownloadError as error:
-                if not hurry:
-                    raise
-                tried = "; ".join(f"{address}: {reason}" for address, reason in error.reasons)
-                why = f"it is not at hand, and can't be downloaded ({tried})"
-                raise NetworkError(why) from None
+def obtained(context: Context, what: str, instead: str) -> InceptionFiles:
+    """Find the files, or download them where that is allowed.
 
-    def _obtained(self, context: Context) -> InceptionFiles:
-        files = find_files(context)
-        if files is not None:
-            return files
-        try:
-            self.fetch(context, hurry=True)
-        except BatchclsError as error:
-            raise NetworkError(
-                f"the featurizer inception can't be had: {error.message}",
-                hint="Three ways out: `batchcls models fetch inception` downloads it; or put its "
-                f"graph at {shown(context.settings.inception.graph)}; or take the network that is "
-                "in the package: --featurizer efficientnet-lite0",
-            ) from error
-        files = find_files(context)
-        if files is None:  # another process has just removed it
-            raise NetworkError("the featurizer inception was fetched, and is gone again")
+    Raises NetworkError that says that ``what`` can't be had, and the ways out, ``instead`` being
+    one.
+    """
+    files = find_files(context)
+    if files is not None:
         return files
+    wait = context.settings.models.timeout
+    try:
+        _check_allowed(context)
+        return _download(context, Patience(wait, wait, attempts=2))
+    except BatchclsError as error:
+        raise NetworkError(
+            f"{what} can't be had: {error.message}",
+            hint="Three ways out: `batchcls models fetch inception` downloads it; or put its graph "
+            f"at {shown(context.settings.inception.graph)}; or take the network that is in the "
+            f"package: {instead}",
+        ) from error
+
+
+def _check_allowed(context: Context) -> None:
+    if not context.settings.models.download:
+        raise NetworkError("it is not at hand, and models -> download is false")
+
+
+def _download(context: Context, patience: Patience) -> InceptionFiles:
+    if not context.settings.inception.addresses:
+        raise NetworkError("it is not at hand, and inception -> addresses is empty")
+    done = 0
+    with context.progress("downloading Inception", _ARCHIVE_BYTES) as advance:
+
+        def on_progress(now: int, total: int | None) -> None:  # noqa: ARG001
+            nonlocal done
+            advance(now - done)
+            done = now
+
+        try:
+            return fetch(
+                context.models_folder, published(context), patience, on_progress, context.say
+            )
+        except DownloadError as error:
+            tried = "; ".join(f"{address}: {reason}" for address, reason in error.reasons)
+            why = f"it is not at hand, and can't be downloaded ({tried})"
+            raise NetworkError(why, hint=error.hint) from None
 
 
 def published(context: Context) -> Published:

@@ -6,12 +6,14 @@ them gives the probabilities.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from batchcls.builtin.head import model_of_head
-from batchcls.builtin.inception import LOGITS, Inception, find_files
+from batchcls.builtin.inception import LOGITS, Inception, find_files, obtained
+from batchcls.builtin.inception_files import LABELS, InceptionFiles
 from batchcls.errors import NetworkError
 from batchcls.framing import Framing
 from batchcls.text import shown
@@ -35,10 +37,11 @@ class InceptionImageNet:
 
     def load(self, context: Context) -> Model:
         """Put Inception and its classes together. Raises NetworkError if it can't be had."""
+        files = obtained(context, f"the model {self.name}", "--model imagenet")
+        labels = _labels(files)  # before the network is converted, which takes its time
         featurizer = Inception().create(context)
         if featurizer.dimension < _FIRST + _CLASSES:
             raise NetworkError(f"Inception's graph has {featurizer.dimension} scores, not 1,008")
-        labels = self._labels(context)
         chosen = np.arange(_CLASSES)
         weights = np.zeros((featurizer.dimension, _CLASSES), np.float32)
         weights[_FIRST + chosen, chosen] = 1
@@ -53,30 +56,37 @@ class InceptionImageNet:
         )
 
     def about(self, context: Context) -> NetworkInfo:
-        """Tell as Inception does."""
-        return Inception().about(context)
-
-    def _labels(self, context: Context) -> list[str]:
+        """Tell as Inception does; the names of the classes must be there, too."""
+        info = Inception().about(context)
         files = find_files(context)
-        if files is None or files.labels is None:
-            where = f" beside {shown(files.graph)}" if files is not None else ""
-            raise NetworkError(
-                f"there is no imagenet_comp_graph_label_strings.txt{where}, "
-                "which names Inception's classes",
-                hint="It is in inception5h.zip, too; `batchcls models fetch inception` brings both "
-                "where no graph was put in its place by hand.",
-            )
-        with open(files.labels, "rb") as file:
-            text = file.read(_MAX_LABELS).decode("utf-8", "replace")
-        lines = [line.strip() for line in text.splitlines()]
-        labels = [line for line in lines[_FIRST : _FIRST + _CLASSES] if line]
-        if len(labels) != _CLASSES:
-            raise NetworkError(
-                f"{shown(files.labels)}: {_FIRST + _CLASSES} lines are expected, the first being "
-                f"dummy, found {len(lines)}",
-                hint="Take the file that is in inception5h.zip.",
-            )
-        return _different(labels)
+        if files is None:
+            return info
+        try:
+            _labels(files)
+        except NetworkError as error:
+            return replace(info, at_hand=False, note=error.message)
+        return info
+
+
+def _labels(files: InceptionFiles) -> list[str]:
+    """Read what the classes are called. NetworkError where that is not there, or not whole."""
+    if files.labels is None:
+        raise NetworkError(
+            f"there is no {LABELS} beside {shown(files.graph)}, which names Inception's classes",
+            hint="It is in inception5h.zip, too; `batchcls models fetch inception` brings both "
+            "where no graph was put in its place by hand.",
+        )
+    with open(files.labels, "rb") as file:
+        text = file.read(_MAX_LABELS).decode("utf-8", "replace")
+    lines = [line.strip() for line in text.splitlines()]
+    labels = [line for line in lines[_FIRST : _FIRST + _CLASSES] if line]
+    if len(labels) != _CLASSES:
+        raise NetworkError(
+            f"{shown(files.labels)}: {_FIRST + _CLASSES} lines are expected, the first being "
+            f"dummy, found {len(lines)}",
+            hint="Take the file that is in inception5h.zip.",
+        )
+    return _different(labels)
 
 
 def _different(labels: list[str]) -> list[str]:

@@ -6,9 +6,10 @@ scikit-learn fits it; what was learnt are two arrays, so that classifying needs 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
+from msgspec import Meta
 
 from batchcls.arrays import expected_arrays
 from batchcls.blas import one_thread
@@ -33,7 +34,7 @@ class LogisticRegression:
 
     name: ClassVar[str] = "logistic"
 
-    def __init__(self, C: float = 1e-2) -> None:  # noqa: N803 - scikit-learn's name
+    def __init__(self, C: Annotated[float, Meta(gt=0)] = 1e-2) -> None:  # noqa: N803 - scikit-learn's name
         self.C = C
         self.weights: NDArray[np.float32] = np.zeros((0, 0), np.float32)
         self.bias: NDArray[np.float32] = np.zeros(0, np.float32)

@@ -50,9 +50,3 @@ def chosen_model(settings: Settings, option: str | None, terminal: Terminal) -> 
         train_command(settings, configured, terminal)
         terminal.result("")
     return Model.load(configured)
-
-
-def warn_of_plugins(terminal: Terminal) -> None:
-    """Tell of plugins that failed, as far as that is known by now; this work did without them."""
-    for problem in registry().failed:
-        terminal.warn(f"a plugin failed: {problem}")

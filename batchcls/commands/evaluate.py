@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchcls import assembly
-from batchcls.commands.choose import chosen_model, warn_of_plugins
+from batchcls.commands.choose import chosen_model
+from batchcls.commands.pluginwarnings import warn_of_plugins
 from batchcls.evaluation import Evaluation, evaluate, unknown_classes
 from batchcls.terminal import print_json
 from batchcls.text import plural, shown

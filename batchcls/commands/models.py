@@ -6,15 +6,17 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from batchcls import assembly
-from batchcls.errors import UsageError
+from batchcls.commands.pluginwarnings import warn_of_plugins
+from batchcls.errors import BatchclsError, Terminated, UsageError
 from batchcls.featurizerchoice import network_info
+from batchcls.pluginloading import reason_of
 from batchcls.plugins import registry
+from batchcls.records import NetworkInfo
 from batchcls.terminal import print_json
 from batchcls.text import shown
 
 if TYPE_CHECKING:
     from batchcls.context import Context
-    from batchcls.records import NetworkInfo
     from batchcls.settings import Settings
     from batchcls.terminal import Terminal
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 def models_command(settings: Settings, terminal: Terminal, *, as_json: bool) -> None:
     """Print the featurizers and ready models, as a table or as JSON."""
     found = list(_found(assembly.context(settings, terminal)))
+    warn_of_plugins(terminal)
     if as_json:
         print_json([_object(kind, one, info) for kind, one, info in found])
         return
@@ -35,7 +38,7 @@ def models_command(settings: Settings, terminal: Terminal, *, as_json: bool) -> 
     terminal.table(header, rows, numbers_from=9)
     terminal.result("")
     for _, one, info in found:
-        terminal.result(f"{shown(one.name)}: {shown(one.description)}")
+        terminal.result(f"{shown(one.name)}: {shown(_description(one))}")
         for line in (info.place, info.note) if info is not None else ():
             if line:
                 terminal.result(f"    {shown(line)}")
@@ -61,11 +64,27 @@ def _found(context: Context) -> Iterable[tuple[str, Any, NetworkInfo | None]]:
         *(("ready model", one) for one in known.ready_models.values()),
     ]
     for kind, one in parts:
-        yield kind, one, network_info(one, context)
+        yield kind, one, _asked(one, context)
+
+
+def _asked(one: Any, context: Context) -> NetworkInfo | None:  # noqa: ANN401
+    """Ask what is at hand; one that can't say it must not keep the others from being listed."""
+    try:
+        return network_info(one, context)
+    except Terminated:
+        raise
+    except BatchclsError as error:
+        return NetworkInfo(at_hand=False, note=" ".join(error.message.split()))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code
+        return NetworkInfo(at_hand=False, note=f"It can't be asked: {reason_of(error)}")
+
+
+def _description(one: Any) -> str:  # noqa: ANN401
+    return str(getattr(one, "description", ""))
 
 
 def _object(kind: str, one: Any, info: NetworkInfo | None) -> dict[str, Any]:  # noqa: ANN401
-    result = {"name": one.name, "kind": kind, "description": one.description}
+    result = {"name": one.name, "kind": kind, "description": _description(one)}
     if info is not None:
         result |= {
             "at_hand": info.at_hand,

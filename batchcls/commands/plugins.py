@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchcls.commands.choose import READY_MODEL
 from batchcls.options import options_of
+from batchcls.plugincommands import made_commands
 from batchcls.pluginloading import reason_of
 from batchcls.plugins import registry
 from batchcls.terminal import print_json
@@ -26,7 +27,8 @@ def plugins_command(
 ) -> None:
     """Print every plugin, as a table or as JSON. ``commands`` are those that ship with batchcls."""
     known = registry()
-    known.complete(taken=commands)
+    known.complete()
+    made_commands(known, commands)
     defaults = {
         ("featurizer", settings.train.featurizer),
         ("classifier", settings.train.classifier),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from batchcls.commands.choose import chosen_model, warn_of_plugins
+from batchcls.commands.choose import chosen_model
+from batchcls.commands.pluginwarnings import warn_of_plugins
 from batchcls.errors import ExitStatus
 from batchcls.imageformats import register_plugins
 from batchcls.records import Prediction
@@ -24,6 +25,7 @@ def predict_command(
     terminal: Terminal,
     *,
     as_json: bool,
+    must_explain: bool = False,
 ) -> ExitStatus:
     """Classify ``images`` and print label and score of each."""
     register_plugins(tuple(settings.decode.pillow_plugins))
@@ -33,7 +35,7 @@ def predict_command(
         images,
         jobs=settings.run.jobs,
         max_pixels=settings.decode.max_pixels,
-        explain=settings.report.explain,
+        explain=must_explain or (settings.report.explain and model.explains),
     )
     top = settings.report.top
     objects = []

@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from batchcls import assembly
-from batchcls.commands.choose import READY_MODEL, chosen_model, warn_of_plugins
+from batchcls.commands.choose import READY_MODEL, chosen_model
+from batchcls.commands.pluginwarnings import warn_of_plugins
 from batchcls.errors import BatchclsError, ExitStatus, OutputError, UsageError
 from batchcls.pipeline import run
 from batchcls.plugins import registry
@@ -24,8 +25,17 @@ if TYPE_CHECKING:
 _LABELS_SHOWN = 20
 
 
-def run_command(settings: Settings, model_option: str | None, terminal: Terminal) -> ExitStatus:
-    """Classify the images that the settings name, and write the report."""
+def run_command(
+    settings: Settings,
+    model_option: str | None,
+    terminal: Terminal,
+    *,
+    must_explain: bool = False,
+) -> ExitStatus:
+    """Classify the images that the settings name, and write the report.
+
+    Where the settings ask for reasons, a model that can't give any does without, unless it must.
+    """
     roots = settings.run.images
     if not roots:
         raise UsageError(
@@ -36,6 +46,7 @@ def run_command(settings: Settings, model_option: str | None, terminal: Terminal
     files = scan(roots, rules)
     format_ = assembly.report_format(settings)  # before the model, which may take its time
     model = chosen_model(settings, model_option, terminal)
+    settings.report.explain = must_explain or (settings.report.explain and model.explains)
     work = model.chunk_classifier(settings.decode.max_pixels, explain=settings.report.explain)
     watch = Watch(registry().watchers(), _run_info(settings, model_option, model), terminal.warn)
     warn_of_plugins(terminal)

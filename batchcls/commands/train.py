@@ -11,7 +11,9 @@ import numpy as np
 
 from batchcls import assembly, modelfile
 from batchcls.atomic import AtomicFile
-from batchcls.errors import OutputError, UsageError
+from batchcls.commands.pluginwarnings import warn_of_plugins
+from batchcls.errors import OutputError, PluginFailedError, UsageError
+from batchcls.model import Model
 from batchcls.plugins import registry
 from batchcls.text import plural, shown
 from batchcls.training import too_few_classes, train
@@ -43,13 +45,17 @@ def train_command(settings: Settings, output: str | None, terminal: Terminal) ->
             "no tags: nothing to learn from",
             hint="Name a file of tags: batchcls train tags.tsv",
         )
+    _warn_of_options(settings, terminal)
     tags = assembly.tags(settings, settings.train.tags, settings.train.images, too_few_classes)
     file = AtomicFile(output)  # before the work: a place that can't be written to is told at once
     try:
         parts = assembly.training_parts(settings, assembly.context(settings, terminal, tags))
+        warn_of_plugins(terminal)
         with terminal.progress("featurizing", total=len(tags)) as advance:
             training = train(tags, parts, advance)
-        file.write(training.model.pack())
+        packed = training.model.pack()
+        _check_readable(packed)
+        file.write(packed)
         file.commit()
     except BaseException:
         file.discard()
@@ -57,6 +63,31 @@ def train_command(settings: Settings, output: str | None, terminal: Terminal) ->
     with contextlib.suppress(OutputError):  # the model is there, whoever reads the table
         _print(training, settings, terminal)
         terminal.result(f"model       {shown(output)} ({os.path.getsize(output) / 1e6:.1f} MB)")
+
+
+def _check_readable(packed: bytes) -> None:
+    """Make sure that the model will load tomorrow, before it takes another's place."""
+    try:
+        Model.from_contents(modelfile.unpack(packed))
+    except (ValueError, UsageError) as error:
+        raise PluginFailedError(
+            f"the model could not be loaded again: {error}", hint="It was not written."
+        ) from error
+
+
+def _warn_of_options(settings: Settings, terminal: Terminal) -> None:
+    """Tell of options of what does not exist: most likely a name that is mistyped."""
+    known: dict[str, list[str]] = {
+        "featurizer": list(registry().featurizers),
+        "classifier": list(registry().classifiers),
+    }
+    for kind, names in known.items():
+        for name in getattr(settings, kind):
+            if name not in names and name != "auto":
+                listed = ", ".join(shown(one) for one in sorted(names))
+                terminal.warn(
+                    f"[{kind}.{shown(name)}]: there is no {kind} of that name, only {listed}"
+                )
 
 
 def _print(training: Training, settings: Settings, terminal: Terminal) -> None:

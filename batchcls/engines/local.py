@@ -46,7 +46,10 @@ class LocalEngine:
         stream = iter(source)
         head = list(islice(stream, 2))
         if len(head) < 2 or self.jobs == 1:
-            yield from map(work, chain(head, stream))  # no threads, and joblib is not imported
+            # No threads, and joblib is not imported. A StopIteration that `work` raises becomes a
+            # RuntimeError here, where `yield from map(...)` would end, and lose what follows.
+            for chunk in chain(head, stream):
+                yield work(chunk)
         else:
             yield from self._threads(work, chain(head, stream))
         if source.error is not None:

@@ -16,7 +16,7 @@ import numpy as np
 from batchcls import __version__
 from batchcls.context import Context
 from batchcls.errors import PluginError
-from batchcls.modelfile import ClassifierEntry, FeaturizerEntry, Manifest
+from batchcls.manifest import ClassifierEntry, FeaturizerEntry, Manifest
 from batchcls.options import checked_options, made, to_json
 from batchcls.plugins import registry
 from batchcls.settings import ModelsSettings, Settings
