@@ -103,7 +103,7 @@ def _line_number(problem: str) -> int:
 
 def context(settings: Settings, terminal: Terminal, tagged: Sequence[TaggedImage] = ()) -> Context:
     """Give what a provider is told; ``tagged`` are the images that are being trained with."""
-    given = Context(settings, say=terminal.say, progress=terminal.download)
+    given = Context(settings, say=terminal.say, warn=terminal.warn, progress=terminal.download)
     if not tagged:
         return given
     return replace(given, sample=calibration_images(tagged, decoder(settings)))

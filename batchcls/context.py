@@ -43,14 +43,16 @@ def _no_sample(size: int) -> NDArray[np.uint8]:  # noqa: ARG001
 class Context:
     """The settings, a voice, and the images at hand.
 
-    ``say`` tells the person in front of it what is being done and why; ``progress(what, bytes)``
-    gives a context manager that gives a function to call with each number of bytes that are done.
+    ``say`` tells the person in front of it what is being done and why, and ``warn`` of a problem,
+    which is told even where all else is to be quiet. ``progress(what, bytes)`` gives a context
+    manager that gives a function to call with each number of bytes that are done.
     ``sample(size)`` gives some training images as a network of that input size would see them,
     uint8 ``[M, size, size, 3]`` RGB; UsageError where nothing is being trained.
     """
 
     settings: Settings = field(default_factory=Settings)
     say: Callable[[str], None] = _say
+    warn: Callable[[str], None] = _say
     progress: Callable[[str, int | None], AbstractContextManager[Advance]] = _progress
     sample: Callable[[int], NDArray[np.uint8]] = _no_sample
 

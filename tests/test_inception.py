@@ -163,6 +163,9 @@ def test_auto_takes_a_graph_that_is_at_hand_and_says_so(folder, batchcls, graph)
     trained = batchcls("train", "tagged/tags.tsv", "-o", "m.batchcls")
     assert trained.status == 0, trained.err
     assert "Featurizer: inception, as it is at hand (assets/inception/" in trained.err
+    quiet = batchcls("train", "tagged/tags.tsv", "-o", "m.batchcls", "-q")
+    assert quiet.err.startswith("batchcls: warning: assets/inception/")
+    assert "is not Inception as it was published" in quiet.err
     assert "featurizer  inception (auto), 1,008 features" in trained.out
 
 

@@ -185,7 +185,7 @@ def find_files(context: Context) -> InceptionFiles | None:
 
 def _warn_of_another_graph(files: InceptionFiles, context: Context) -> None:
     if not files.is_published:
-        context.say(
+        context.warn(
             f"{shown(files.graph)} is not Inception as it was published "
             f"(SHA-256 {files.graph_sha256[:16]}…); it is used all the same."
         )
