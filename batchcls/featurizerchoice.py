@@ -54,7 +54,7 @@ def choose_featurizer(context: Context) -> ChosenFeaturizer:
         raise  # the configuration is wrong: another network would hide it
     except BatchclsError as error:
         reason = shown(" ".join(error.message.split()))
-        context.say(f"Featurizer: {EMBEDDED}, the embedded one, for inception: {reason}")
+        context.say(f"Featurizer: {EMBEDDED}, which is in the package. Inception: {reason}")
         return _made(EMBEDDED, context)
     return chosen
 

@@ -65,6 +65,8 @@ class Model:
             return cls.from_contents(modelfile.read(name))
         except ValueError as error:
             raise ModelFileError(f"{shown(name)}: {error}") from None
+        except ModelFileError:  # names the file
+            raise
         except UsageError as error:  # a plugin that is not there, or options it does not know
             raise ModelFileError(f"{shown(name)}: {error.message}", hint=error.hint) from None
 

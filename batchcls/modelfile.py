@@ -104,9 +104,10 @@ def read(path: str) -> Contents:
     try:
         file = _opened(path)
     except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
         raise ModelFileError(
             f"{shown(path)}: {error.strerror or error}",
-            hint="Name a model file; `batchcls train` makes one.",
+            hint="Name a model file; `batchcls train` makes one." if missing else "",
         ) from None
     except ValueError as error:
         raise ModelFileError(f"{shown(path)}: {error}") from None

@@ -198,7 +198,7 @@ def _converted(value: Any, kind: Any) -> Any:  # noqa: ANN401
 
 def _scalars(kind: Any) -> bool:  # noqa: ANN401
     """Tell whether a type is a union that has numbers or text in it, beside a sequence."""
-    return _is_union(kind) and bool({int, float, str} & set(typing.get_args(kind)))
+    return _is_union(kind) and bool({bool, int, float, str} & set(typing.get_args(kind)))
 
 
 def _is_union(kind: Any) -> bool:  # noqa: ANN401

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 _WATCHING = ("batchcls_run_started", "batchcls_run_batch", "batchcls_run_finished")
 _NAME_LENGTH = 300
+# What the plugins in the repository add.
+_FIRST_PARTY = {
+    ("classifier", "knn"): "batchcls-neighbors",
+    ("featurizer", "onnx"): "batchcls-onnx",
+    ("featurizer", "keras"): "batchcls-keras",
+}
 _COMMAND = re.compile(r"[a-z0-9][a-z0-9_-]{0,50}")
 
 Item = TypeVar("Item")
@@ -174,6 +180,8 @@ class Registry:
         listed = ", ".join(shown(one) for one in sorted(known))
         close = get_close_matches(name[:_NAME_LENGTH], list(known), n=1)
         meant = f"Did you mean {shown(close[0])}? " if close else ""
+        if (kind, name) in _FIRST_PARTY:
+            meant = f"It comes with the plugin {_FIRST_PARTY[kind, name]}. "
         raise PluginError(
             f"there is no {kind} '{shown(name)[:_NAME_LENGTH]}'",
             hint=f"{meant}There is: {listed}.{failed}",

@@ -135,10 +135,11 @@ class RunSummary:
 class NetworkInfo:
     """What `batchcls models` tells of a network. ``size`` is in bytes, None where not known.
 
-    ``note`` says how to get one that is not at hand, or what else there is to say.
+    ``at_hand`` is None where it depends on an option; ``note`` says how to get one that is not at
+    hand, or what else there is to say.
     """
 
-    at_hand: bool
+    at_hand: bool | None
     size: int | None = None
     licence: str = ""
     origin: str = ""

@@ -675,7 +675,8 @@ PLUGIN = """
 """
 
 
-def test_the_command_trains_a_forest_and_a_plugin_of_one_line(tmp_path, batchcls):
+def test_the_command_trains_a_forest_and_a_plugin_of_one_line(tmp_path, batchcls, monkeypatch):
+    monkeypatch.setenv("BATCHCLS_CONFIG", "config.toml")
     make_classes(tmp_path / "tagged", count=3, size=(48, 40))
     (tmp_path / "mine.py").write_text(textwrap.dedent(PLUGIN))
     (tmp_path / "config.toml").write_text('plugins = ["./mine.py"]\n[train]\nframing = "square"\n')

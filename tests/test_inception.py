@@ -200,7 +200,7 @@ def test_auto_takes_the_embedded_one_where_the_download_fails_and_says_which_and
     assert trained.status == 0, trained.err
     [said] = [line for line in trained.err.splitlines() if line.startswith("Featurizer: ")]
     assert said.startswith(
-        "Featurizer: efficientnet-lite0, the embedded one, for inception: it is not at hand, "
+        "Featurizer: efficientnet-lite0, which is in the package. Inception: it is not at hand, "
         f"and can't be downloaded ({server.url}: "
     )
     assert "featurizer  efficientnet-lite0 (auto)" in trained.out

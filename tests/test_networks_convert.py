@@ -267,6 +267,10 @@ def test_int8_that_will_not_do_becomes_float32_and_is_said(tiny, monkeypatch, tm
     assert len(said) == 2
     assert "as int8 on LiteRT its features are unlike TensorFlow's" in said[1]
     assert "LiteRT runs it as float32 instead" in said[1]
+    again = []
+    kept = network_featurizer("tiny", None, UNLIKE[0], say=again.append, cache_path=str(path))
+    assert again == said[1:]
+    assert kept.digest == made.digest
     assert made.digest == network_featurizer("tiny", lambda: tiny, UNLIKE[0]).digest
 
 

@@ -54,6 +54,7 @@ def test_the_guide_works_to_the_letter(tmp_path):
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "BATCHCLS": str(ROOT),
         "BATCHCLS_INSTALLED_PLUGINS": "batchcls-mine",
         "PIP_NO_INDEX": "1",
         "PIP_NO_BUILD_ISOLATION": "0",  # pip takes the word of this variable the other way round
@@ -74,8 +75,9 @@ def test_the_guide_works_to_the_letter(tmp_path):
             assert table
             path.write_text(before + table + content + after, encoding="utf-8")
         else:
-            active = "" if content.startswith("python -m venv") else ". venv/bin/activate\n"
-            script = content.replace("pip install batchcls\n", have_batchcls())
+            active = "" if content.startswith("python -m venv") else ". .venv/bin/activate\n"
+            install = 'pip install "$BATCHCLS"\n'
+            script = content.replace(install, see_packages() + install)
             done = subprocess.run(
                 ["bash", "-euc", active + script],
                 cwd=folder,
@@ -86,7 +88,7 @@ def test_the_guide_works_to_the_letter(tmp_path):
                 check=False,
             )
             assert done.returncode == 0, f"{content}\n{done.stdout}\n{done.stderr}"
-            said.append(done.stdout)
+            said.append(done.stdout + done.stderr)
     listed = next(text for text in said if "options of the classifier mine" in text)
     assert re.search(r"batchcls-mine +1\.0 +classifier +mine ", listed)
     everything = "\n".join(said)
@@ -99,18 +101,15 @@ def test_the_guide_works_to_the_letter(tmp_path):
         assert (folder / f"{model}.batchcls").exists()
 
 
-def have_batchcls() -> str:
-    """Give what stands for `pip install batchcls`: a real install of this project.
-
-    The packages that it needs, and pytest, are those of this environment.
-    """
+def see_packages() -> str:
+    """Let the new environment see the packages of this one, and have a pytest of its own."""
     here = sysconfig.get_paths()
     code = f"import site; site.addsitedir({here['purelib']!r})"
     pytest_script = "import sys, pytest; sys.exit(pytest.main())"
     return f"""
-        echo {shlex.quote(code)} > \
+        echo {shlex.quote(code)} > \\
             "$(python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')/here.pth"
-        printf '#!%s\\n%s\\n' "$PWD/venv/bin/python" {shlex.quote(pytest_script)} > venv/bin/pytest
-        chmod +x venv/bin/pytest
-        pip install --no-deps {shlex.quote(str(ROOT))}
+        printf '#!%s\\n%s\\n' "$PWD/.venv/bin/python" {shlex.quote(pytest_script)} \\
+            > .venv/bin/pytest
+        chmod +x .venv/bin/pytest
     """

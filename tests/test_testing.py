@@ -240,7 +240,7 @@ class StrangeType(Good):
         super().__init__()
 
 
-@wrong("options", "the default of most, inf, can't be kept as JSON")
+@wrong("options", "the default of most, inf, is refused")
 class Infinite(Good):
     def __init__(self, most: float = np.inf, warmth: float = 1.0):
         super().__init__()
@@ -260,7 +260,7 @@ class Nothing(Good):
 
 @wrong("options", "can't be given on the command line, as edges=5")
 class Mixed(Good):
-    def __init__(self, edges: tuple[int, int] | int = 5, warmth: float = 1.0):
+    def __init__(self, edges: tuple[tuple[int, ...], ...] = ((5,),), warmth: float = 1.0):
         super().__init__()
 
 

@@ -78,7 +78,8 @@ class LogisticRegression:
             intercept = np.concatenate([-intercept / 2, intercept / 2])
         weights = coefficients / scale[:, np.newaxis]
         self.bias = (intercept - mean @ weights).astype(np.float32)
-        self.weights = weights.astype(np.float32)
+        # In the order that a model file has: the sums of predict_proba depend on it.
+        self.weights = weights.astype(np.float32, order="C")
 
     def predict_proba(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Give the probabilities, float64 ``[N, C]``."""

@@ -87,7 +87,7 @@ class TensorFlowNetwork:
         """Tell of the network that the configuration names, if it does."""
         path = context.settings.featurizer.get(NAME, {}).get("path")
         if not isinstance(path, str):
-            return NetworkInfo(at_hand=False, note="To use yours: -F path=network.keras")
+            return NetworkInfo(at_hand=None, note="To use yours: -F path=network.keras")
         return NetworkInfo(at_hand=os.path.exists(path), place=path)
 
 

@@ -30,7 +30,8 @@ def models_command(settings: Settings, terminal: Terminal, *, as_json: bool) -> 
         return
     rows = []
     for kind, one, info in found:
-        at_hand = "" if info is None else "yes" if info.at_hand else "no"
+        known = None if info is None else info.at_hand
+        at_hand = "" if known is None else "yes" if known else "no"
         size = f"{info.size / 1e6:.1f} MB" if info is not None and info.size else ""
         licence, origin = (info.licence, info.origin) if info is not None else ("", "")
         rows.append([shown(one.name), kind, at_hand, size, shown(licence), shown(origin)])

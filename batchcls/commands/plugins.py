@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from batchcls.commands.choose import READY_MODEL
+from batchcls.crossvalidation import candidates_of
 from batchcls.options import options_of
 from batchcls.plugincommands import made_commands
 from batchcls.pluginloading import reason_of
@@ -68,7 +69,10 @@ def _option_lines() -> Iterator[str]:
     ]
     for what, function in functions:
         try:
-            options = ", ".join(str(option) for option in options_of(function).values())
+            options = ", ".join(
+                f"{name} (cross-validated)" if name in _varied(function) else str(option)
+                for name, option in options_of(function).items()
+            )
         except Exception as error:  # noqa: BLE001 - a stranger's signature
             options = f"can't be read: {reason_of(error)}"
         if options:
@@ -76,6 +80,17 @@ def _option_lines() -> Iterator[str]:
             yield from textwrap.wrap(
                 shown(options), _WIDTH, initial_indent=" ", subsequent_indent=" "
             )
+
+
+def _varied(function: Any) -> set[str]:  # noqa: ANN401
+    """Name the options that cross-validation chooses, unless they are given."""
+    candidates = candidates_of(function) if isinstance(function, type) else []
+    return {
+        name
+        for candidate in candidates
+        for name, value in candidate.items()
+        if any(other.get(name) != value for other in candidates)
+    }
 
 
 def _object(plugin: Plugin, defaults: set[tuple[str, str]]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib import format as npy
+from numpy.lib import format as numpy_format
 
 from batchcls.estimators.checks import check_nodes
 from batchcls.estimators.trusted import is_trusted
@@ -37,6 +37,9 @@ from batchcls.text import shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+# The stubs of older NumPys lack what it has.
+npy: Any = numpy_format
 
 State = dict[str, Any]
 

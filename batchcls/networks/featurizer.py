@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Runtime", "network_featurizer", "restore_featurizer", "tflite_featurizer"]
 
 Runtime = Literal["litert", "tensorflow"]
+# Beside a network that is not what was asked for: why, to be said at every training.
+_NOTE = ".note"
 
 
 def network_featurizer(
@@ -48,7 +51,7 @@ def network_featurizer(
     BatchclsError where the network can't be had.
     """
     if runtime == "litert":
-        cached = _cached(name, cache_path)
+        cached = _cached(name, cache_path, say)
         if cached is not None:
             return cached
     read = source()
@@ -78,14 +81,20 @@ def restore_featurizer(name: str, files: Mapping[str, bytes]) -> Featurizer:
     raise ValueError(f"expected the one file {NETWORK_FILE} or {GRAPH_FILE}")
 
 
-def _cached(name: str, path: str | None) -> Featurizer | None:
+def _cached(name: str, path: str | None, say: Callable[[str], None]) -> Featurizer | None:
     if path is None:
         return None
     try:
         with open(path, "rb") as file:
-            return LiteRTFeaturizer(name, file.read())
+            featurizer = LiteRTFeaturizer(name, file.read())
     except (OSError, ValueError):  # not there, or broken: it is made anew
         return None
+    with (
+        contextlib.suppress(OSError, UnicodeDecodeError),
+        open(path + _NOTE, encoding="utf-8") as file,
+    ):
+        say(file.read())
+    return featurizer
 
 
 def _converted(
@@ -102,22 +111,26 @@ def _converted(
 
     say(f"{name}: converting the network to {precision} for LiteRT, once.")
     wanted: list[Precision] = ["int8", "float32"] if precision == "int8" else ["float32"]
+    note = ""
     for attempt, instead in zip(wanted, [*wanted[1:], None], strict=True):
         try:
             network = convert(source, preprocessing, attempt, sample)
         except ConversionError as error:
             other = f"LiteRT runs it as {instead}" if instead else "TensorFlow itself runs it"
-            say(f"{name}: {error.message}.\n{other} instead, which is slower.")
+            note = f"{name}: {error.message}.\n{other} instead, which is slower."
+            say(note)
             continue
         if cache_path is not None:
-            _keep(cache_path, network, say)
+            _keep(cache_path, network, note, say)
         return LiteRTFeaturizer(name, network)
     return None
 
 
-def _keep(path: str, network: bytes, say: Callable[[str], None]) -> None:
+def _keep(path: str, network: bytes, note: str, say: Callable[[str], None]) -> None:
     try:
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        if note:
+            write_atomically(path + _NOTE, note.encode("utf-8"))
         write_atomically(path, network)
     except (OSError, BatchclsError) as error:
         say(f"The converted network can't be kept: {shown(str(error))}")
