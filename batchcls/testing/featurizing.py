@@ -82,7 +82,7 @@ def _about(subject: FeaturizerSubject) -> Problems:
         yield f"about gave {info!r:.100}"
         return
     size: Any = info.size
-    if not isinstance(info.at_hand, bool):
+    if info.at_hand is not None and not isinstance(info.at_hand, bool):
         yield f"at_hand is {info.at_hand!r}"
     if size is not None and (not isinstance(size, int) or size < 0):
         yield f"size is {size!r}"
