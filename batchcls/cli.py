@@ -29,6 +29,7 @@ from batchcls.clioptions import (
     ModelOption,
     QuietOption,
     TopOption,
+    check_plugins,
     settings_of,
 )
 from batchcls.errors import Terminated
@@ -101,6 +102,7 @@ def run(
         follow_links=follow_links,
         all_files=all_files,
     )
+    check_plugins(settings, config, settings.run.images)
     from batchcls.commands.run import run_command
     from batchcls.terminal import Terminal
 
@@ -192,6 +194,7 @@ def predict(
     settings = settings_of(config)
     _override(settings.run, jobs=jobs)
     _override(settings.report, top=top, explain=explain)
+    check_plugins(settings, config, images)
     from batchcls.commands.predict import predict_command
     from batchcls.terminal import Terminal
 

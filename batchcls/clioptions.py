@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -65,3 +66,27 @@ def settings_of(config: str | None) -> Settings:
     settings = load_settings(config, os.environ)
     use_plugins(settings.plugins, settings.installed_plugins)
     return settings
+
+
+def check_plugins(settings: Settings, config: str | None, images: Sequence[str]) -> None:
+    """Refuse plugins that lie in a folder of ``images`` before they are imported.
+
+    A stranger's folder may hold a config.toml, too, and be the current one. Where the configuration
+    was named by a person, that is their word for it. Raises ConfigError.
+    """
+    from batchcls.errors import ConfigError
+    from batchcls.settings import CONFIG_FILE, CONFIG_VARIABLE
+    from batchcls.text import shown
+
+    if config or os.environ.get(CONFIG_VARIABLE):
+        return
+    roots = [image if os.path.isdir(image) else os.path.dirname(image) or "." for image in images]
+    folders = {os.path.join(os.path.realpath(root), "") for root in roots}
+    for plugin in settings.plugins:
+        real = os.path.realpath(plugin)
+        if any(real.startswith(folder) for folder in folders):
+            raise ConfigError(
+                f"{CONFIG_FILE}: plugins: {shown(plugin)} lies in a folder that is being "
+                "classified, and would run as code",
+                hint=f"If you trust it, name the configuration: --config {CONFIG_FILE}",
+            )

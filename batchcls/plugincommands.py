@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def commands_of_plugins(taken: Iterable[str]) -> dict[str, Any]:
     """Give the commands of plugins by name, as the command line has them.
 
-    ``taken`` are the names that a plugin can't have. Plugins of single files count where
-    BATCHCLS_CONFIG names the configuration.
+    ``taken`` are the names that a plugin can't have. Plugins of single files count where the
+    configuration is that of the current folder, or of BATCHCLS_CONFIG.
     """
     from batchcls.errors import BatchclsError
     from batchcls.plugins import registry, use_plugins

@@ -130,18 +130,13 @@ def load_settings(config: str | None, environment: Mapping[str, str]) -> Setting
     in the current folder is read if there is one. Raises ConfigError, which names the file and the
     key.
     """
-    named = config or environment.get(CONFIG_VARIABLE) or ""
-    path = named or (CONFIG_FILE if os.path.isfile(CONFIG_FILE) else "")
+    path = config or environment.get(CONFIG_VARIABLE) or ""
+    if not path and os.path.isfile(CONFIG_FILE):
+        path = CONFIG_FILE
     settings = Settings()
     if path:
         known = {section: struct.__struct_fields__ for section, struct in SECTIONS.items()}
         settings = _convert(read_config(path, known), shown(path), strict=True)
-    if settings.plugins and not named:
-        # The current folder may be full of a stranger's files.
-        raise ConfigError(
-            f"{CONFIG_FILE}: plugins: files are imported only for a configuration that is named",
-            hint=f"Name it, if you trust it: --config {CONFIG_FILE}, or set {CONFIG_VARIABLE}.",
-        )
     # Its default, too, is relative to the configuration.
     settings.inception.graph = below(os.path.dirname(path), settings.inception.graph)
     return _with_environment(settings, environment)

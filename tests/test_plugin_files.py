@@ -175,15 +175,19 @@ def test_a_plugin_that_only_lies_in_the_folder_is_never_imported(tmp_path, batch
     result = batchcls("run", ".", cwd=folder)
     assert result.status == 0, result.err
     # Nor because a configuration that lies there says so.
-    (folder / "config.toml").write_text('plugins = ["plugin.py"]')
-    for command in (["run", "."], ["predict", "dark/0.jpg"], ["plugins"]):
+    (folder / "config.toml").write_text('plugins = ["sub/../plugin.py"]')
+    (folder / "sub").mkdir()
+    for command in (["run", "."], ["predict", "0.jpg"], ["run", str(folder.parent)]):
+        picture().save(folder / "0.jpg")
         result = batchcls(*command, cwd=folder)
         assert result.status == 2
-        assert "config.toml: plugins: files are imported only for a configuration" in result.err
-    for command in (["--help"], ["hello"]):
-        batchcls(*command, cwd=folder)
+        assert "lies in a folder that is being classified, and would run as code" in result.err
     assert not (folder / "imported").exists()
-    batchcls("run", ".", "--config", "config.toml", cwd=folder)
+    # But where it lies elsewhere, or a person has named the configuration.
+    assert batchcls("run", "dark", cwd=folder).status == 0
+    assert (folder / "imported").exists()
+    (folder / "imported").unlink()
+    assert batchcls("run", ".", "--config", "config.toml", cwd=folder).status == 0
     assert (folder / "imported").exists()
 
 
@@ -210,13 +214,11 @@ def test_a_file_that_fails_warns_and_is_named_and_the_run_goes_on(tmp_path, writ
 def test_a_command_of_a_plugin_is_listed_run_and_its_errors_are_told(write, batchcls):
     config = write(greet=COMMANDS)
     folder = config.parent
-    listed = batchcls("--help", cwd=folder, BATCHCLS_CONFIG="config.toml")
+    listed = batchcls("--help", cwd=folder)
     assert "hello" in listed.out
     assert "Greet somebody." in listed.out
-    assert (
-        batchcls("hello", "Ann", "--loud", cwd=folder, BATCHCLS_CONFIG="config.toml").out == "ANN\n"
-    )
-    failed = batchcls("hello", "nobody", cwd=folder, BATCHCLS_CONFIG="config.toml")
+    assert batchcls("hello", "Ann", "--loud", cwd=folder).out == "ANN\n"
+    failed = batchcls("hello", "nobody", cwd=folder)
     assert (failed.status, failed.err) == (
         1,
         "batchcls: error: there is nobody\nName somebody.\n",
@@ -246,17 +248,17 @@ def test_a_command_can_not_take_the_place_of_one_that_ships(tmp_path, write, bat
 
 def test_a_command_that_typer_can_not_make_is_told_and_the_others_work(write, batchcls):
     folder = write(greet=COMMANDS).parent
-    assert batchcls("hello", "Ann", cwd=folder, BATCHCLS_CONFIG="config.toml").status == 0
-    result = batchcls("unknowable", "1", cwd=folder, BATCHCLS_CONFIG="config.toml")
+    assert batchcls("hello", "Ann", cwd=folder).status == 0
+    result = batchcls("unknowable", "1", cwd=folder)
     assert result.status == 2
     assert "its command 'unknowable' can't be used" in result.err
 
 
 def test_help_with_a_broken_configuration_or_plugin_is_still_help(tmp_path, write, batchcls):
     config = write(bad="1 / 0")
-    assert batchcls("--help", cwd=config.parent, BATCHCLS_CONFIG="config.toml").status == 0
+    assert batchcls("--help", cwd=config.parent).status == 0
     config.write_text("this is no TOML")
-    result = batchcls("--help", cwd=config.parent, BATCHCLS_CONFIG="config.toml")
+    result = batchcls("--help", cwd=config.parent)
     assert result.status == 0
     assert "Classify folders" in result.out
 
