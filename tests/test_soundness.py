@@ -264,7 +264,8 @@ def change(tables, chance):
             options[chance.choice(whole)] = chance.choice([0, 1, 2, 5, 100, 127])
 
 outcomes = {"sound": 0, "refused": 0}
-for seed in range(int(sys.argv[1])):
+seeds = [int(argument) for argument in sys.argv[1:]]
+for seed in seeds if len(seeds) > 1 else range(seeds[0]):
     chance = random.Random(seed)
     tables = Tables(network)
     for _ in range(chance.choice([1, 1, 2, 3])):
@@ -282,6 +283,17 @@ for seed in range(int(sys.argv[1])):
         outcomes["refused"] += 1
 print(outcomes["sound"], outcomes["refused"])
 """
+
+
+def test_a_constant_unpacked_to_another_shape_is_refused():
+    """These four ended the process: a weight where the features are made float."""
+    done = subprocess.run(
+        [sys.executable, "-c", FUZZ_TABLES, "367", "1166", "2997", "3067"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "0 4\n"), done.stderr[-2000:]
 
 
 @pytest.mark.fuzz

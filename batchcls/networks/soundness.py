@@ -25,6 +25,15 @@ _ELEMENTWISE = frozenset({"ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM"})
 _RESCALED = frozenset(
     {"ADD", "SUB", "MEAN", "AVERAGE_POOL_2D", "MAX_POOL_2D", "CONCATENATION", "RESIZE_BILINEAR"}
 )
+# One operand, and a result of its shape: preparing a constant of another size than the result that
+# it is unpacked to is among what ends the process.
+_SAME_SHAPE = frozenset(
+    {
+        *("ABS", "CAST", "CEIL", "COS", "DEQUANTIZE", "ELU", "EXP", "FLOOR", "GELU", "HARD_SWISH"),
+        *("LEAKY_RELU", "LOG", "LOGICAL_NOT", "LOGISTIC", "NEG", "QUANTIZE", "RELU", "RELU6"),
+        *("RELU_0_TO_1", "RELU_N1_TO_1", "ROUND", "RSQRT", "SIN", "SQRT", "SQUARE", "TANH"),
+    }
+)
 _QUANTISED = (np.int8, np.uint8, np.int16)
 _NO_SCALES = frozenset({"CAST"})
 # The ratios of scales, the operands' to the result's, that XNNPACK's kernels take.
@@ -89,10 +98,12 @@ def _check_count(name: str, inputs: Sequence[int], outputs: Sequence[int]) -> No
 
 def _check_operands(tensors: Tensors, operator: Mapping[str, Any]) -> None:
     name = operator["op_name"]
-    if name in _NO_SCALES:
-        return
     inputs = [tensors[int(index)] for index in operator["inputs"] if index >= 0]
     outputs = [tensors[int(index)] for index in operator["outputs"]]
+    if name in _SAME_SHAPE and tuple(inputs[0]["shape"]) != tuple(outputs[0]["shape"]):
+        raise ValueError(f"{name} has a result of another shape than its operand")
+    if name in _NO_SCALES:
+        return
     if name in _ELEMENTWISE:
         shapes = [tuple(one["shape"]) for one in inputs]
         if np.broadcast_shapes(*shapes) != tuple(outputs[0]["shape"]):
