@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from batchcls.errors import BatchclsError, Fault, PluginFailedError, Terminated, fault_of
+from batchcls.errors import Fault, PluginFailedError, Terminated, fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ def classify(
         return []
     try:
         return [*_scored(classifier, classes, features)]
-    except (BatchclsError, Terminated):  # it does not keep its word: no image is to blame
+    except (PluginFailedError, Terminated):  # it does not keep its word: no image is to blame
         raise
     except (Exception, SystemExit):  # noqa: BLE001 - a plugin's code; which image it is about shows below
         return [_one(classifier, classes, row) for row in features]
@@ -51,7 +51,7 @@ def _one(
 ) -> Scored | Fault:
     try:
         [scored] = _scored(classifier, classes, features[np.newaxis])
-    except (BatchclsError, Terminated):
+    except (PluginFailedError, Terminated):
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
         return fault_of(f"the classifier {classifier.name}", error)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from batchcls.errors import BatchclsError, Fault, PluginFailedError, Terminated, fault_of
+from batchcls.errors import Fault, PluginFailedError, Terminated, fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def featurize_each(
     """
     try:
         return featurize(featurizer, pixels), {}
-    except (BatchclsError, Terminated):  # it does not keep its word: no image is to blame
+    except (PluginFailedError, Terminated):  # it does not keep its word: no image is to blame
         raise
     except (Exception, SystemExit):  # noqa: BLE001 - a plugin's code; which image it is about shows below
         features = np.zeros((len(pixels), featurizer.dimension), dtype=np.float32)
@@ -56,7 +56,7 @@ def featurize_each(
     for index, square in enumerate(pixels):
         try:
             features[index] = featurize(featurizer, [square])[0]
-        except (BatchclsError, Terminated):
+        except (PluginFailedError, Terminated):
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
             faults[index] = fault_of(f"the featurizer {featurizer.name}", error)

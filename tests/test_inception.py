@@ -341,6 +341,7 @@ def test_a_download_that_goes_wrong_ends_with_a_reason_and_no_graph(
     assert result.status == 1
     assert said in result.err
     assert "batchcls: error: " in result.err
+    assert "inception" in result.err
     assert "Traceback" not in result.err
     assert networks(folder) == []
     assert not any(path.name == GRAPH for path in folder.rglob("*"))

@@ -263,6 +263,20 @@ def test_an_image_that_a_featurizer_raises_for_costs_only_itself(folder, trained
     assert "Traceback" in result.err
 
 
+def test_an_error_of_batchcls_that_a_plugin_raises_for_an_image_costs_only_that(
+    folder, trained, batchcls
+):
+    assert trained().status == 0
+    raises = SOME.replace("RuntimeError(", "__import__('batchcls').BatchclsError(")
+    trained(featurize=raises)
+    result = batchcls("run", "in", "-o", "r.csv", "-m", "m.batchcls")
+    assert result.status == 3, result.err
+    found = rows(folder)
+    assert len(found) == IMAGES
+    assert any("the featurizer mean failed: BatchclsError: no good" in row[4] for row in found)
+    assert any(row[3] == "ok" for row in found)
+
+
 def test_an_image_that_a_classifier_raises_for_costs_only_itself(folder, trained, batchcls):
     some = "if (features[:, 0] > 128).any(): raise RuntimeError('too bright')"
     assert trained().status == 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchcls import assembly
 from batchcls.commands.pluginwarnings import warn_of_plugins
-from batchcls.errors import BatchclsError, Terminated, UsageError
+from batchcls.errors import BatchclsError, NetworkError, Terminated, UsageError
 from batchcls.featurizerchoice import network_info
 from batchcls.pluginloading import reason_of
 from batchcls.plugins import registry
@@ -52,7 +52,10 @@ def fetch_command(settings: Settings, name: str, terminal: Terminal) -> None:
     if fetch is None:
         raise UsageError(f"{shown(name)}: there is nothing to fetch: it needs no download")
     context = assembly.context(settings, terminal)
-    fetch(context)
+    try:
+        fetch(context)
+    except NetworkError as error:
+        raise NetworkError(f"{shown(name)}: {error.message}", hint=error.hint) from error
     info = network_info(provider, context)
     where = f": {shown(info.place)}" if info is not None and info.place else ""
     terminal.result(f"{shown(name)} is at hand{where}")
