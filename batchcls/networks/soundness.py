@@ -4,10 +4,10 @@ LiteRT verifies that the bytes are a well-formed network, but not that the netwo
 preparing one that does not corrupts memory and ends the process (an operator without an input it
 needs, a tensor that is written twice or read before it is written, quantisation without a scale or
 with an absurd one, or with a zero point that its type cannot hold, an axis that is no constant, a
-constant that is unpacked to another shape). With LiteRT 2.3, 71 of 8,000 networks with changed bytes
-in their tables did so; with this check before, none of 40,000, nor of 6,000 converted ones (float32
-and int8). Of 10,000 converted ones and 6,600 embedded ones whose tables were changed field by field,
-operators among them, none did.
+constant that is unpacked to another shape). With LiteRT 2.3, 71 of 8,000 networks with changed
+bytes in their tables did so; with this check before, none of 40,000, nor of 6,000 converted ones
+(float32 and int8). Of 10,000 converted ones and 6,600 embedded ones whose tables were changed
+field by field, operators among them, none did.
 """
 
 from __future__ import annotations
