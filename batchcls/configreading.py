@@ -23,7 +23,7 @@ TABLES = ("classifier", "featurizer")
 # In a configuration file these are relative to its folder, so that cron's does not matter.
 _PATHS = {
     *(("run", "images"), ("run", "output"), ("train", "tags"), ("train", "images")),
-    ("models", "folder"),
+    *(("run", "summary"), ("store", "folder"), ("models", "folder")),
 }
 
 

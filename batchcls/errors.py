@@ -27,7 +27,9 @@ class ExitStatus(IntEnum):
     USAGE = 2
     """Wrong usage, configuration, tags or model file. Nothing was done."""
     UNREADABLE = 3
-    """Done, and the report is written, but some images could not be read."""
+    """Done, and the report is written, but more images than allowed could not be read."""
+    BUSY = 4
+    """Another run is writing the same report. Nothing was done."""
     INTERRUPTED = 130
     """Ctrl-C. No report was written. (128 + SIGINT, as shells have it.)"""
 
@@ -111,6 +113,12 @@ class Terminated(SystemExit):
 
 class StopRun(Exception):  # noqa: N818 - what a plugin does, not what it is
     """Raised by a plugin that watches a run to stop it; its text says why."""
+
+
+class BusyError(BatchclsError):
+    """Another run is writing the same report."""
+
+    exit_status = ExitStatus.BUSY
 
 
 class OutputError(BatchclsError):

@@ -19,6 +19,10 @@ class Status(str, Enum):
     """The ``status`` column of the report."""
 
     OK = "ok"
+    REVIEW = "review"
+    """Labelled, but so little sure of it that a person is to look."""
+    UNKNOWN = "unknown"
+    """Unlike everything that the model was trained on: no label."""
     ERROR = "error"
 
 

@@ -21,6 +21,8 @@ CONFIG_FILE = "config.toml"
 CONFIG_VARIABLE = "BATCHCLS_CONFIG"
 
 FramingChoice = Literal["auto", "crop", "square", "stretch", "pad"]
+LogLevel = Literal["auto", "quiet", "normal", "verbose"]
+LogFormat = Literal["text", "json"]
 
 
 class RunSettings(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,6 +32,13 @@ class RunSettings(msgspec.Struct, forbid_unknown_fields=True):
     model: str | None = None
     output: str = "report.csv"
     jobs: Annotated[int, Meta(ge=0, le=1024)] = 0
+    max_errors: int | str = 0
+    new_only: bool = False
+    since: str = ""
+    wait: Annotated[float, Meta(ge=0)] = 0.0
+    keep_reports: Annotated[int, Meta(ge=0)] = 0
+    summary: str = ""
+    on_end: list[str] = []
 
 
 class TrainSettings(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,7 +65,18 @@ class DecodeSettings(msgspec.Struct, forbid_unknown_fields=True):
     """``[decode]``: how files are read."""
 
     max_pixels: Annotated[int, Meta(ge=1)] = 250_000_000
+    max_bytes: Annotated[int, Meta(ge=1)] = 1_000_000_000
+    max_seconds: Annotated[float, Meta(gt=0)] = 60.0
+    guard: bool = True
     pillow_plugins: list[str] = []
+
+
+class StoreSettings(msgspec.Struct, forbid_unknown_fields=True):
+    """``[store]``: what is kept of earlier runs."""
+
+    enabled: bool = True
+    folder: str = ""
+    max_gigabytes: Annotated[float, Meta(ge=0)] = 10.0
 
 
 class ReportSettings(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,6 +85,15 @@ class ReportSettings(msgspec.Struct, forbid_unknown_fields=True):
     top: Annotated[int, Meta(ge=1)] = 1
     scores: bool = False
     explain: bool = False
+    review_below: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    unknown: bool = True
+
+
+class LogSettings(msgspec.Struct, forbid_unknown_fields=True):
+    """``[log]``: what `run` says, and how."""
+
+    level: LogLevel = "auto"
+    format: LogFormat = "text"
 
 
 class ModelsSettings(msgspec.Struct, forbid_unknown_fields=True):
@@ -89,6 +118,11 @@ class InceptionSettings(msgspec.Struct, forbid_unknown_fields=True):
 
 
 Options = dict[str, dict[str, Any]]
+_CHOICES = {
+    "train -> framing": FramingChoice,
+    "log -> level": LogLevel,
+    "log -> format": LogFormat,
+}
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
@@ -107,7 +141,9 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     train: TrainSettings = msgspec.field(default_factory=TrainSettings)
     scan: ScanSettings = msgspec.field(default_factory=ScanSettings)
     decode: DecodeSettings = msgspec.field(default_factory=DecodeSettings)
+    store: StoreSettings = msgspec.field(default_factory=StoreSettings)
     report: ReportSettings = msgspec.field(default_factory=ReportSettings)
+    log: LogSettings = msgspec.field(default_factory=LogSettings)
     models: ModelsSettings = msgspec.field(default_factory=ModelsSettings)
     inception: InceptionSettings = msgspec.field(default_factory=InceptionSettings)
 
@@ -117,7 +153,9 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "train": TrainSettings,
     "scan": ScanSettings,
     "decode": DecodeSettings,
+    "store": StoreSettings,
     "report": ReportSettings,
+    "log": LogSettings,
     "models": ModelsSettings,
     "inception": InceptionSettings,
 }
@@ -150,8 +188,8 @@ def _convert(data: Mapping[str, Any], where: str, *, strict: bool) -> Settings:
         message, key = (match[1], match[2]) if match else (str(error), "")
         key = (key or "").replace(".", " -> ")
         message = message[:1].lower() + message[1:].replace("`", "")
-        if key == "train -> framing" and message.startswith("invalid enum"):  # says what it got
-            message = f"expected one of {', '.join(get_args(FramingChoice))}, got{message[18:]}"
+        if key in _CHOICES and message.startswith("invalid enum"):  # says what it got
+            message = f"expected one of {', '.join(get_args(_CHOICES[key]))}, got{message[18:]}"
         else:
             message = re.sub(r"\w+( \| null)?", _in_words, message)
         place = where if where.startswith("--") else f"{where}: {key}"

@@ -65,7 +65,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Let no configuration of this machine reach a test, nor a test leave files behind.
 
     Nothing is downloaded, but by tests that start a server of their own; no plugin is found, but
-    in tests that install it.
+    in tests that install it; each test has a store of its own.
     """
     for name in list(os.environ):
         if name.startswith("BATCHCLS_") and name != "BATCHCLS_SOAK":
@@ -73,6 +73,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("BATCHCLS_INSTALLED_PLUGINS", "")
     monkeypatch.setenv("BATCHCLS_MODELS_DOWNLOAD", "false")
     monkeypatch.setenv("BATCHCLS_MODELS_FOLDER", str(tmp_path / "models"))
+    monkeypatch.setenv("BATCHCLS_STORE_FOLDER", str(tmp_path / "store"))
     monkeypatch.chdir(tmp_path)
 
 

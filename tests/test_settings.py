@@ -258,7 +258,8 @@ def test_the_command_ends_with_2_for_a_wrong_configuration(tmp_path, batchcls):
     assert result.status == 2
     assert result.err.splitlines() == [
         "batchcls: error: config.toml: run -> image: there is no such setting",
-        "Did you mean images? Settings of [run]: images, model, output, jobs.",
+        "Did you mean images? Settings of [run]: images, model, output, jobs, max_errors, "
+        "new_only, since, wait, keep_reports, summary, on_end.",
     ]
 
 
