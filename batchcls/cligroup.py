@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from batchcls.errors import BatchclsError, ExitStatus, Terminated
-from batchcls.text import printable
+from batchcls.logformat import is_json, tell_bug, tell_end, tell_failure, tell_warning
 
 
 class Group(TyperGroup):
@@ -34,7 +32,7 @@ class Group(TyperGroup):
         from batchcls.plugins import registry
 
         for problem in registry().failed:  # one of them may have been to bring the command
-            print(f"batchcls: warning: a plugin failed: {problem}", file=sys.stderr)
+            tell_warning(f"a plugin failed: {problem}")
         return None
 
     def _of_plugins(self) -> dict[str, Any]:
@@ -49,23 +47,26 @@ class Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except BatchclsError as error:
-            if error.message:
-                print(f"batchcls: error: {printable(error.message)}", file=sys.stderr)
-            if error.hint:
-                print(printable(error.hint), file=sys.stderr)
+            tell_failure(error)
             raise typer.Exit(error.exit_status) from None
         except SystemExit as error:
             if isinstance(error, Terminated):
+                tell_end(error)
                 raise
             # Its status may be 0, and would tell cron that all is well.
-            traceback.print_exc()
-            print("batchcls: error: a plugin ended the process", file=sys.stderr)
+            tell_bug(error, "a plugin ended the process")
             raise typer.Exit(ExitStatus.FAILED) from None
         except BrokenPipeError:  # of a report that goes to standard output
             from batchcls.terminal import drop_output
 
             drop_output()
             raise typer.Exit(ExitStatus.FAILED) from None
-        except KeyboardInterrupt:
-            print("batchcls: interrupted", file=sys.stderr)
+        except KeyboardInterrupt as error:
+            tell_end(error)
             raise typer.Exit(ExitStatus.INTERRUPTED) from None
+        except Exception as error:
+            # What typer raises has a status, and is its to tell. Python tells of a bug itself.
+            if not is_json() or hasattr(error, "exit_code") or isinstance(error, typer.Abort):
+                raise
+            tell_bug(error)
+            raise typer.Exit(ExitStatus.FAILED) from None

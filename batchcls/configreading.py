@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from batchcls.errors import ConfigError
+from batchcls.reportpath import literal
 from batchcls.text import shown
 
 if sys.version_info >= (3, 11):
@@ -25,6 +26,8 @@ _PATHS = {
     *(("run", "images"), ("run", "output"), ("train", "tags"), ("train", "images")),
     *(("run", "summary"), ("store", "folder"), ("models", "folder")),
 }
+# In these, braces are placeholders; those of the folder are none.
+_TEMPLATES = {("run", "output"), ("run", "summary")}
 
 
 def read_config(path: str, sections: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -47,7 +50,8 @@ def read_config(path: str, sections: Mapping[str, Sequence[str]]) -> dict[str, A
     for section, key in _PATHS:
         values = data.get(section)
         if isinstance(values, dict) and key in values:
-            values[key] = below(folder, values[key])
+            is_template = (section, key) in _TEMPLATES
+            values[key] = below(literal(folder) if is_template else folder, values[key])
     for tables in map(data.get, TABLES):
         for options in tables.values() if isinstance(tables, dict) else ():
             if isinstance(options, dict) and "path" in options:
@@ -57,7 +61,17 @@ def read_config(path: str, sections: Mapping[str, Sequence[str]]) -> dict[str, A
     run = data.get("run")
     if isinstance(run, dict) and isinstance(run.get("model"), str) and _is_file_name(run["model"]):
         run["model"] = below(folder, run["model"])
+    if isinstance(run, dict) and isinstance(run.get("on_end"), list):
+        run["on_end"][:1] = [_program(folder, one) for one in run["on_end"][:1]]
     return data
+
+
+def _program(folder: str, program: Any) -> Any:  # noqa: ANN401 - not yet checked
+    """Give a program as it is below ``folder``; a name without a folder is looked for in PATH."""
+    if not isinstance(program, str):
+        return program
+    has_folder = "/" in program or os.sep in program
+    return below(folder, program) if has_folder else program
 
 
 def _is_file_name(model: str) -> bool:

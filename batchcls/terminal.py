@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -31,39 +31,91 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from batchcls import logformat
 from batchcls.errors import BatchclsError, OutputError
+from batchcls.progresslines import ProgressLines
 from batchcls.text import printable
+
+if TYPE_CHECKING:
+    from batchcls.settings import LogFormat, LogLevel
 
 # Where nobody set a width, lines must not be cut to fit a screen that is not there.
 _PIPED_WIDTH = 500
 
 
 class Terminal:
-    """The two streams. ``quiet`` leaves out notes, progress and tables, never problems.
+    """The two streams, and how much is said on them.
 
-    ``results_to_stderr`` is for when a report goes to standard output.
+    ``quiet`` leaves out notes, progress and tables, never problems; "verbose" adds details; "auto"
+    is "normal" for a person who looks on, and "quiet" for cron, which would mail every word.
+    ``results_to_stderr`` is for when a report goes to standard output. As "json" everything that
+    is said is an object on a line of standard error.
     """
 
-    def __init__(self, *, quiet: bool = False, results_to_stderr: bool = False) -> None:
-        self.quiet = quiet
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        results_to_stderr: bool = False,
+        level: LogLevel = "normal",
+        format: LogFormat = "text",
+    ) -> None:
+        if level == "auto":
+            level = "normal" if _is_terminal(sys.stdout) or _is_terminal(sys.stderr) else "quiet"
+        self.quiet = quiet or level == "quiet"
+        self.verbose = level == "verbose" and not quiet
+        self.json = format == "json"
+        logformat.use(format)
         self._err = _console(stderr=True)
         self._out = self._err if results_to_stderr else _console(stderr=False)
 
     def say(self, message: str) -> None:
         """Tell what is being done and why."""
         if not self.quiet:
-            self._err.print(printable(message), soft_wrap=True)
+            self._note("info", message)
+
+    def detail(self, message: str) -> None:
+        """Tell what only somebody wants to know who looks for something."""
+        if self.verbose:
+            self._note("debug", message)
 
     def warn(self, message: str) -> None:
         """Tell of a problem that ends nothing."""
-        text = f"batchcls: warning: {printable(message)}"
-        self._err.print(text, style="yellow", soft_wrap=True)
+        self._note("warning", message)
+
+    def event(
+        self,
+        name: str,
+        message: str,
+        *,
+        level: logformat.Level = "info",
+        **fields: Any,  # noqa: ANN401 - anything that JSON can hold
+    ) -> None:
+        """Tell of something that a program may want to know: in words, or with its fields."""
+        shown_from = {"debug": self.verbose, "info": not self.quiet}
+        if shown_from.get(level, True):
+            self._note(level, message, event=name, **fields)
+
+    def _note(self, level: logformat.Level, message: str, **fields: Any) -> None:  # noqa: ANN401
+        if self.json:
+            logformat.write_event(level, message, **fields)
+            return
+        text, style = printable(message), None
+        if level in {"warning", "error"}:
+            text, style = f"batchcls: {level}: {text}", "yellow"
+        with contextlib.suppress(OSError, ValueError):  # a log that is full, or gone, ends nothing
+            self._err.print(text, style=style, soft_wrap=True)
 
     def result(self, line: str) -> None:
         """Print a line of a result. Raises OutputError."""
-        if not self.quiet:
-            with _writing():
-                self._out.print(printable(line), soft_wrap=True)
+        if self.quiet:
+            return
+        if self.json:
+            if line.strip():
+                self._note("info", line.strip())
+            return
+        with _writing():
+            self._out.print(printable(line), soft_wrap=True)
 
     def table(
         self, header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int = 1
@@ -73,6 +125,10 @@ class Terminal:
         Raises OutputError.
         """
         if self.quiet:
+            return
+        if self.json:
+            body = [list(row) for row in rows]
+            self._note("info", ", ".join(header), event="table", columns=list(header), rows=body)
             return
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for index, name in enumerate(header):
@@ -86,7 +142,7 @@ class Terminal:
     @contextlib.contextmanager
     def download(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """Show a bar with bytes, rate and time left, on a terminal; gives what advances it."""
-        if self.quiet or not self._err.is_terminal:
+        if not self._has_bars:
             yield lambda _: None
             return
         columns = (
@@ -107,10 +163,11 @@ class Terminal:
         """Show a bar with rate and time left, on a terminal; gives what advances it.
 
         ``total`` may be a function that takes its time: it is called on a thread, and the bar
-        has no end until it returns.
+        has no end until it returns. In a verbose log there is a line every now and then.
         """
-        if self.quiet or not self._err.is_terminal:
-            yield lambda _: None
+        if not self._has_bars:
+            lines = ProgressLines(what, total, self._progressed) if self.verbose else None
+            yield lines.advance if lines else lambda _: None
             return
         columns = (
             TextColumn("{task.description}"),
@@ -128,6 +185,20 @@ class Terminal:
                     target=_set_total, args=(progress, task, total), daemon=True
                 ).start()
             yield lambda steps: progress.advance(task, steps)
+
+    @property
+    def _has_bars(self) -> bool:
+        return self._err.is_terminal and not (self.quiet or self.json)
+
+    def _progressed(self, message: str, done: int, total: int | None, rate: float) -> None:
+        rate = round(rate, 1)
+        self.event(
+            "progress", message, level="debug", done=done, total=total, images_per_second=rate
+        )
+
+
+def _is_terminal(stream: IO[str] | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
 
 
 def _set_total(progress: Progress, task: TaskID, count: Callable[[], int]) -> None:

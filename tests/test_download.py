@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from batchcls.downloading import alone as alone_module
+from batchcls import locking
 from batchcls.downloading import download as download_module
 from batchcls.downloading.alone import alone
 from batchcls.downloading.download import DownloadError, Patience, download, lock_path
@@ -851,7 +851,7 @@ class TestProcesses:
         def refuse(_descriptor):
             raise OSError(37, "No locks available")
 
-        monkeypatch.setattr(alone_module, "_lock", refuse)
+        monkeypatch.setattr(locking, "_lock", refuse)
         with Server(BODY, cut(1000), whole()) as server:
             get(server.url, target)
             assert server.seen[1].headers["Range"] == "bytes=1000-"

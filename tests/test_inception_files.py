@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchcls import locking
 from batchcls.builtin import inception_files
 from batchcls.builtin.inception_files import (
     ADDRESS,
@@ -28,7 +29,6 @@ from batchcls.builtin.inception_files import (
     fetch,
     find,
 )
-from batchcls.downloading import alone as alone_module
 from batchcls.downloading.download import DownloadError, Patience
 from batchcls.errors import BatchclsError, ExitStatus, NetworkError, UsageError
 
@@ -232,7 +232,7 @@ class TestProcesses:
             os.unlink(path)
             unpack(path, folder, digest)
 
-        monkeypatch.setattr(alone_module, "_lock", refuse)
+        monkeypatch.setattr(locking, "_lock", refuse)
         monkeypatch.setattr(inception_files, "_unpack", slowly)
         assert got(tmp_path).is_published
         assert {*FILES} <= {*names(tmp_path)}
