@@ -3,50 +3,48 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from batchcls.calibration import calibration_images
+from batchcls import fingerprint
 from batchcls.context import Context
-from batchcls.crossvalidation import candidates_of
-from batchcls.decode import Decoder
-from batchcls.engines.local import LocalEngine
-from batchcls.errors import TagsError
-from batchcls.featurizerchoice import choose_featurizer
-from batchcls.framing import Framing
-from batchcls.imageformats import image_suffixes
-from batchcls.model import made_classifier
-from batchcls.options import checked_options
-from batchcls.pipeline import unreadable
 from batchcls.plugins import registry
-from batchcls.records import ImageFile, ReportRequest, TaggedImage
-from batchcls.scan import ScanRules
-from batchcls.tags import read_tags
-from batchcls.text import shown
-from batchcls.training import Parts
+from batchcls.records import ReportRequest
+from batchcls.scanrules import ScanRules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from batchcls.decode import Decoder
+    from batchcls.engines.local import LocalEngine
     from batchcls.interfaces import ReportFormat
-    from batchcls.model import Model
     from batchcls.settings import Settings
+    from batchcls.store.store import Store
     from batchcls.terminal import Terminal
 
 STDOUT = "-"
 DEFAULT_FORMAT = ".csv"
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
-def scan_rules(settings: Settings, *, skip: str | None = None) -> ScanRules:
-    """Give the rules of the scan; ``skip`` is a file that is never taken, the report."""
+
+def scan_rules(
+    settings: Settings, *, skip: Sequence[str] = (), store: Store | None = None
+) -> ScanRules:
+    """Give the rules of the scan; ``skip`` are files that are never taken, such as the report.
+
+    ``store`` may know which extensions are those of images; otherwise Pillow is loaded to tell.
+    """
     never = set()
-    if skip is not None and skip != STDOUT:
-        folder, name = os.path.split(os.path.abspath(skip))
+    for path in skip:
+        if path in {"", STDOUT}:
+            continue
+        folder, name = os.path.split(os.path.abspath(path))
         # By its own name and, where it is a link, by its target's.
-        never |= {os.path.join(os.path.realpath(folder), name), os.path.realpath(skip)}
+        never |= {os.path.join(os.path.realpath(folder), name), os.path.realpath(path)}
     scan = settings.scan
     return ScanRules(
-        suffixes=image_suffixes(settings.decode.pillow_plugins),
+        suffixes=_suffixes(settings.decode.pillow_plugins, store),
         all_files=scan.all_files,
         include=tuple(scan.include),
         exclude=tuple(scan.exclude),
@@ -56,90 +54,89 @@ def scan_rules(settings: Settings, *, skip: str | None = None) -> ScanRules:
     )
 
 
+def _suffixes(pillow_plugins: Sequence[str], store: Store | None) -> frozenset[str]:
+    name = fingerprint.suffixes_name(pillow_plugins)
+    noted = store.note(name) if store is not None else None
+    if noted is not None:
+        return frozenset(noted.split())
+    from batchcls.imageformats import image_suffixes
+
+    found = image_suffixes(pillow_plugins)
+    if store is not None:
+        store.set_note(name, " ".join(sorted(found)))
+    return found
+
+
 def decoder(settings: Settings) -> Decoder:
     """Give the decoder."""
+    from batchcls.decode import Decoder
+
     return Decoder(settings.decode.max_pixels)
 
 
 def engine(settings: Settings) -> LocalEngine:
     """Give the engine."""
+    from batchcls.engines.local import LocalEngine
+
     return LocalEngine(settings.run.jobs)
 
 
-def tags(
-    settings: Settings,
-    source: str,
-    images: str | None,
-    problems_of: Callable[[Sequence[TaggedImage]], list[str]],
-) -> list[TaggedImage]:
-    """Read tags, and list all that is wrong with them in one TagsError.
+def context(settings: Settings, terminal: Terminal) -> Context:
+    """Give what a provider is told."""
+    return Context(settings, say=terminal.say, warn=terminal.warn, progress=terminal.download)
 
-    ``problems_of`` says what is wrong with them together. Where anything is, the images that can't
-    be read are named, too; otherwise that is found as they are used.
-    """
-    problems: list[str] = []
-    hint = ""
+
+def lazy_engine(settings: Settings) -> LazyEngine:
+    """Give the engine, which is loaded when it is first used."""
+    return LazyEngine(settings)
+
+
+class LazyEngine:
+    """The engine that the settings ask for, loaded when there is work for it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def map(self, work: Callable[[Item], Result], chunks: Iterable[Item]) -> Iterator[Result]:
+        """Yield ``work(chunk)`` for each chunk."""
+        return engine(self._settings).map(work, chunks)
+
+
+def store_folder(settings: Settings) -> str:
+    """Give the folder of the store, which may not exist yet."""
+    if settings.store.folder:
+        return settings.store.folder
+    import platformdirs
+
+    return os.path.join(platformdirs.user_cache_dir("batchcls", appauthor=False), "store")
+
+
+def open_store(settings: Settings, terminal: Terminal) -> Store | None:
+    """Open the store; None without one, which is told unless the settings want none."""
+    if not settings.store.enabled:
+        return None
+    from batchcls.store.schema import StoreError
+    from batchcls.store.store import Store
+
     try:
-        tagged: Sequence[TaggedImage] = read_tags(source, images, scan_rules(settings))
-        sound = tagged
-    except TagsError as error:
-        tagged, sound, problems, hint = error.tagged, error.sound, error.problems, error.hint
-    problems = [*problems, *problems_of(tagged)]
-    if not problems:
-        return list(sound)
-    files = [ImageFile(tag.path, tag.named) for tag in sound]
-    problems += [
-        f"{file.key}: {reason}"
-        for file, reason in unreadable(files, decoder(settings), engine(settings))
-    ]
-    raise TagsError(sorted(problems, key=_line_number), hint=hint)
+        return Store(store_folder(settings), terminal.warn)
+    except StoreError as error:
+        terminal.warn(f"the store: {error.message}; going on without it. {error.hint}".rstrip())
+        return None
 
 
-def _line_number(problem: str) -> int:
-    """Give the line of a problem that begins with ``FILE:LINE:``, to list them in order."""
-    match = re.match(r"[^\n]*?:(\d+): ", problem)
-    return int(match[1]) if match else 0
+def absolute(path: str) -> str:
+    """Give a path that does not depend on the current folder."""
+    return os.path.abspath(path)
 
 
-def context(settings: Settings, terminal: Terminal, tagged: Sequence[TaggedImage] = ()) -> Context:
-    """Give what a provider is told; ``tagged`` are the images that are being trained with."""
-    given = Context(settings, say=terminal.say, warn=terminal.warn, progress=terminal.download)
-    if not tagged:
-        return given
-    return replace(given, sample=calibration_images(tagged, decoder(settings)))
-
-
-def training_parts(settings: Settings, context: Context) -> Parts:
-    """Give what a model is made of. PluginError where a name is not known."""
-    name = settings.train.classifier
-    # Before the featurizer, which may take its time: what is wrong is told at once.
-    classifier_class = registry().classifier(name)
-    given = settings.classifier.get(name, {})
-    options = checked_options(f"the classifier {shown(name)}", classifier_class, given)
-    for candidate in candidates_of(classifier_class, options):
-        made_classifier(classifier_class, candidate)
-    chosen = choose_featurizer(context)
-    framing = settings.train.framing
-    return Parts(
-        decoder=decoder(settings),
-        featurizer=chosen.featurizer,
-        classifier_class=classifier_class,
-        framing=None if framing == "auto" else Framing(framing),
-        engine=engine(settings),
-        featurizer_options=chosen.options,
-        classifier_options=options,
-        featurizer_plugin=chosen.plugin,
-        classifier_plugin=registry().owner("classifier", name),
-    )
-
-
-def report_format(settings: Settings) -> ReportFormat:
+def report_format(output: str) -> ReportFormat:
     """Give the format that the ending of the output tells; ``-`` and devices have none."""
-    suffix = os.path.splitext(settings.run.output)[1].lower() or DEFAULT_FORMAT
+    suffix = os.path.splitext(output)[1].lower() or DEFAULT_FORMAT
     return registry().report_format(suffix)
 
 
-def report_request(settings: Settings, model: Model) -> ReportRequest:
+def report_request(settings: Settings, classes: Sequence[str]) -> ReportRequest:
     """Give what the report is to hold."""
     asked = settings.report
-    return ReportRequest(model.classes, asked.top, asked.scores, asked.explain)
+    return ReportRequest(classes, asked.top, asked.scores, asked.explain)

@@ -7,36 +7,30 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from batchcls import __version__
+from batchcls.clicache import cache_app
 from batchcls.cligroup import Group
 from batchcls.clilists import models_app, plugins
 from batchcls.clioptions import (
     TAGS_HELP,
-    AllFilesOption,
     ConfigOption,
-    ExcludeOption,
     ExplainOption,
-    FollowOption,
-    HiddenOption,
     ImagesOption,
-    IncludeOption,
     JobsOption,
     JsonOption,
     ModelOption,
     QuietOption,
     TopOption,
     check_plugins,
+    override,
     settings_of,
 )
+from batchcls.clirun import run
 from batchcls.errors import Terminated
-
-if TYPE_CHECKING:
-    from msgspec import Struct
-
 
 app = typer.Typer(
     name="batchcls",
@@ -64,50 +58,7 @@ def _main(
     pass
 
 
-@app.command()
-def run(
-    images: Annotated[
-        list[str] | None, typer.Argument(help="Folders or image files.", show_default=False)
-    ] = None,
-    model: ModelOption = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output", "-o", help="The report; - is standard output (default: report.csv)."
-        ),
-    ] = None,
-    top: TopOption = None,
-    scores: Annotated[
-        bool | None, typer.Option("--scores/--no-scores", help="A column for every class.")
-    ] = None,
-    explain: ExplainOption = None,
-    include: IncludeOption = None,
-    exclude: ExcludeOption = None,
-    hidden: HiddenOption = None,
-    follow_links: FollowOption = None,
-    all_files: AllFilesOption = None,
-    jobs: JobsOption = None,
-    config: ConfigOption = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Classify folders of images and write a report, a row for every image."""
-    settings = settings_of(config)
-    _override(settings.run, images=images or None, output=output, jobs=jobs)
-    _override(settings.report, top=top, scores=scores, explain=explain)
-    _override(
-        settings.scan,
-        include=include or None,
-        exclude=exclude or None,
-        hidden=hidden,
-        follow_links=follow_links,
-        all_files=all_files,
-    )
-    check_plugins(settings, config, settings.run.images)
-    from batchcls.commands.run import run_command
-    from batchcls.terminal import Terminal
-
-    terminal = Terminal(quiet=quiet, results_to_stderr=settings.run.output == "-")
-    raise typer.Exit(run_command(settings, model, terminal, must_explain=explain is True))
+app.command()(run)
 
 
 @app.command()
@@ -143,7 +94,7 @@ def train(
     settings = settings_of(config)
     if tags is not None:
         settings.train.images = None  # that of the configuration belongs to its own tags
-    _override(
+    override(
         settings.train,
         tags=tags,
         images=images,
@@ -151,7 +102,7 @@ def train(
         classifier=classifier,
         framing=framing,
     )
-    _override(settings.run, jobs=jobs)
+    override(settings.run, jobs=jobs)
     _give(settings.featurizer, settings.train.featurizer, featurizer_options, "-F")
     _give(settings.classifier, settings.train.classifier, classifier_options, "-C")
     from batchcls.commands.train import train_command
@@ -172,7 +123,7 @@ def evaluate(
 ) -> None:
     """Say how good a model is on labelled images that it has not seen."""
     settings = settings_of(config)
-    _override(settings.run, jobs=jobs)
+    override(settings.run, jobs=jobs)
     from batchcls.commands.evaluate import evaluate_command
     from batchcls.terminal import Terminal
 
@@ -192,8 +143,8 @@ def predict(
 ) -> None:
     """Classify a few images: path, label and score, a line for each."""
     settings = settings_of(config)
-    _override(settings.run, jobs=jobs)
-    _override(settings.report, top=top, explain=explain)
+    override(settings.run, jobs=jobs)
+    override(settings.report, top=top, explain=explain)
     check_plugins(settings, config, images)
     from batchcls.commands.predict import predict_command
     from batchcls.terminal import Terminal
@@ -224,6 +175,7 @@ def init(
 
 app.command()(plugins)
 app.add_typer(models_app, name="models")
+app.add_typer(cache_app, name="cache")
 
 
 def _give(tables: Any, name: str, assignments: list[str] | None, option: str) -> None:  # noqa: ANN401
@@ -232,13 +184,6 @@ def _give(tables: Any, name: str, assignments: list[str] | None, option: str) ->
         from batchcls.options import parse_assignments
 
         tables[name] = {**tables.get(name, {}), **parse_assignments(assignments, option)}
-
-
-def _override(section: Struct, **options: Any) -> None:  # noqa: ANN401 - as many types as options
-    """Let the options that were given win over the configuration, checked as strictly."""
-    from batchcls.settings import override
-
-    override(section, {key: value for key, value in options.items() if value is not None})
 
 
 def _terminated(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as signal calls it

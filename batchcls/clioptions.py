@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from msgspec import Struct
+
     from batchcls.settings import Settings
 
 ModelOption = Annotated[
@@ -57,6 +59,8 @@ ExplainOption = Annotated[
 ]
 TAGS_HELP = "Tags (path, tab, label; or CSV with a header), or a folder with a folder per class."
 
+_ON_END_VARIABLE = "BATCHCLS_RUN_ON_END"
+
 
 def settings_of(config: str | None) -> Settings:
     """Read the settings, and let the plugins that they name be found."""
@@ -68,9 +72,12 @@ def settings_of(config: str | None) -> Settings:
     return settings
 
 
-def check_plugins(settings: Settings, config: str | None, images: Sequence[str]) -> None:
+def check_plugins(
+    settings: Settings, config: str | None, images: Sequence[str], on_end: Sequence[str] = ()
+) -> None:
     """Refuse plugins that lie in a folder of ``images`` before they are imported.
 
+    So too ``on_end``, the program of a configuration that lies in such a folder.
     A stranger's folder may hold a config.toml, too, and be the current one. Where the configuration
     was named by a person, that is their word for it. Raises ConfigError.
     """
@@ -82,11 +89,32 @@ def check_plugins(settings: Settings, config: str | None, images: Sequence[str])
         return
     roots = [image if os.path.isdir(image) else os.path.dirname(image) or "." for image in images]
     folders = {os.path.join(os.path.realpath(root), "") for root in roots}
+    hint = f"If you trust it, name the configuration: --config {CONFIG_FILE}"
+
+    def is_among_images(real: str) -> bool:
+        return any(real.startswith(folder) for folder in folders)
+
     for plugin in settings.plugins:
-        real = os.path.realpath(plugin)
-        if any(real.startswith(folder) for folder in folders):
+        if is_among_images(os.path.realpath(plugin)):
             raise ConfigError(
                 f"{CONFIG_FILE}: plugins: {shown(plugin)} lies in a folder that is being "
                 "classified, and would run as code",
-                hint=f"If you trust it, name the configuration: --config {CONFIG_FILE}",
+                hint=hint,
             )
+    # A variable, too, is a person's word. Else it is the configuration, whose place, or a link's
+    # target, counts, and not the program: that may be a shell, and its argument the code.
+    if not on_end or _ON_END_VARIABLE in os.environ or not os.path.isfile(CONFIG_FILE):
+        return
+    if any(is_among_images(find(CONFIG_FILE)) for find in (os.path.abspath, os.path.realpath)):
+        raise ConfigError(
+            f"{CONFIG_FILE}: run -> on_end: {shown(' '.join(on_end))} would be run, and the "
+            f"{CONFIG_FILE} that says so lies in a folder that is being classified",
+            hint=hint,
+        )
+
+
+def override(section: Struct, **options: Any) -> None:  # noqa: ANN401 - as many types as options
+    """Let the options that were given win over the configuration, checked as strictly."""
+    from batchcls.settings import override as override_section
+
+    override_section(section, {key: value for key, value in options.items() if value is not None})

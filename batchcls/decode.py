@@ -6,10 +6,7 @@ The format is told by the content, never by the name. Whatever is wrong with a f
 
 from __future__ import annotations
 
-import errno
-import os
 import re
-import stat
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -19,6 +16,7 @@ from batchcls import postscript
 from batchcls.colour import displayable
 from batchcls.errors import DecodeError
 from batchcls.imageformats import keep_quiet, register_plugins
+from batchcls.reading import open_regular, read_reason
 from batchcls.text import shown
 
 if TYPE_CHECKING:
@@ -33,21 +31,6 @@ DEFAULT_INPUT_SIZE = 224
 REDUCED_SHORT_SIDE = 512
 
 _EXIF_ORIENTATION = 0x0112
-_REASONS = {
-    errno.ENOENT: "no such file: it may have vanished, or be a dangling link",
-    errno.ENOTDIR: "no such file: it may have vanished",
-    errno.ESTALE: "no such file: it may have vanished",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-    errno.ELOOP: "a link that leads back to itself",
-}
-_NOT_FILES = {
-    stat.S_IFDIR: "a folder, not an image file",
-    stat.S_IFIFO: "a named pipe, not a regular file",
-    stat.S_IFSOCK: "a socket, not a regular file",
-    stat.S_IFCHR: "a device, not a regular file",
-    stat.S_IFBLK: "a device, not a regular file",
-}
 # What begins like one of these, and yet no decoder takes it, is damaged.
 _BEGINNINGS = {
     b"\xff\xd8\xff": "JPEG",
@@ -104,19 +87,34 @@ class Decoder:
         far larger is decoded at a reduced size.
         """
         try:
-            with _open_regular(path) as file:
-                return self._decode(file, path, input_size)
+            file = open_regular(path)
+        except OSError as error:
+            raise DecodeError(read_reason(error), lasting=False) from error
+        except ValueError as error:  # a NUL in the name
+            raise DecodeError(f"can't be read: {error}", lasting=False) from error
+        with file:
+            return self.decode_file(file, path, input_size)
+
+    def decode_file(
+        self, file: IO[bytes], path: str, input_size: int = DEFAULT_INPUT_SIZE
+    ) -> Picture:
+        """Decode an opened file, as :meth:`decode` does; ``path`` is its own."""
+        try:
+            return self._decode(file, path, input_size)
         except (DecodeError, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except MemoryError:
-            raise DecodeError("not enough memory to decode it") from None
+            raise DecodeError("not enough memory to decode it", lasting=False) from None
         except Image.DecompressionBombError as error:  # from an image inside the image, too
             pixels = re.search(r"\((\d+) pixels", str(error))
             raise DecodeError(
                 self._too_large(f"{int(pixels[1]):,} pixels, " if pixels else "")
             ) from None
         except OSError as error:
-            raise DecodeError(_reason(error)) from error
+            if error.errno is not None:  # the system's
+                raise DecodeError(read_reason(error), lasting=False) from error
+            message = str(error) or type(error).__name__
+            raise DecodeError(_tidy(f"can't be decoded: {message}")) from error
         except BaseException as error:  # a decoder written in Rust panics outside of Exception
             raise DecodeError(_tidy(f"can't be decoded: {_message(error)}")) from error
 
@@ -149,28 +147,6 @@ class Decoder:
 
     def _too_large(self, size: str) -> str:
         return f"too large: {size}more than {self.max_pixels:,} pixels (decode.max_pixels)"
-
-
-def _open_regular(path: str) -> IO[bytes]:
-    """Open a regular file, and no other: a named pipe would wait, a device might do things."""
-    _require_regular(os.stat(path))
-    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - the caller's to close
-    try:
-        _require_regular(os.fstat(file.fileno()))  # it may have been replaced meanwhile
-    except BaseException:
-        file.close()
-        raise
-    return file
-
-
-def _require_regular(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        kind = stat.S_IFMT(status.st_mode)
-        raise DecodeError(_NOT_FILES.get(kind, "not a regular file"))
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _loaded(image: PillowFile, path: str) -> Image.Image:
@@ -225,14 +201,6 @@ def _what_else(file: IO[bytes]) -> str:
         if head.startswith(beginning) and (name != "WebP" or head[8:12] == b"WEBP"):
             return f"a damaged {name} image"
     return "not an image, or of a format that can't be read here"
-
-
-def _reason(error: OSError) -> str:
-    if error.errno in _REASONS:
-        return _REASONS[error.errno]
-    if error.errno is None:  # Pillow's, not the system's
-        return _tidy(f"can't be decoded: {error or type(error).__name__}")
-    return _tidy(f"can't be read: {error.strerror or error}")
 
 
 def _message(error: BaseException) -> str:

@@ -108,7 +108,12 @@ class RunStoppedError(BatchclsError):
 
 
 class Terminated(SystemExit):
-    """The process was told to end (SIGTERM, SIGHUP): no plugin's failure."""
+    """The process was told to end (SIGTERM, SIGHUP): no plugin's failure.
+
+    ``note`` is what to say of the work that it ended.
+    """
+
+    note = ""
 
 
 class StopRun(Exception):  # noqa: N818 - what a plugin does, not what it is
@@ -126,7 +131,14 @@ class OutputError(BatchclsError):
 
 
 class DecodeError(Exception):
-    """Why a file gave no pixels. Never ends a run: it becomes the ``error`` of the file's row."""
+    """Why a file gave no pixels. Never ends a run: it becomes the ``error`` of the file's row.
+
+    A ``lasting`` reason lies in the content alone: the same bytes fail again tomorrow.
+    """
+
+    def __init__(self, reason: str, *, lasting: bool = True) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
 
 
 @dataclass(frozen=True, slots=True)

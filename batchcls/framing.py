@@ -8,13 +8,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-
-from batchcls.colour import to_rgb
-
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
 
     from batchcls.decode import Picture
 
@@ -41,14 +38,15 @@ CROP_SHARE = 224 / 256
 # The networks' zero: (127 - 127) / 128.
 PAD_GREY = (127, 127, 127)
 
+# The EXIF orientations but for the upright one, and the method of Pillow's that mends each.
 _TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
 }
 
 
@@ -58,6 +56,11 @@ def frame(picture: Picture, framing: Framing, size: int) -> NDArray[np.uint8]:
     One antialiased resize does it; the orientation is applied to the small result, which
     is the same, as every way of framing is symmetric.
     """
+    import numpy as np
+    from PIL import Image
+
+    from batchcls.colour import to_rgb
+
     image = picture.image
     width, height = image.size
     if framing is Framing.PAD:
@@ -69,7 +72,7 @@ def frame(picture: Picture, framing: Framing, size: int) -> NDArray[np.uint8]:
         box = _box(width, height, framing)
         framed = to_rgb(_resized(image, (size, size), box), picture.profile)
     if picture.orientation in _TURNS:
-        framed = framed.transpose(_TURNS[picture.orientation])
+        framed = framed.transpose(Image.Transpose[_TURNS[picture.orientation]])
     return np.asarray(framed)
 
 
@@ -81,6 +84,8 @@ def _resized(
     Downwards with a Hamming window: as fast as bilinear, and sharper, which suits the network
     better (docs/performance.md). Upwards it would show blocks, so there it is bilinear.
     """
+    from PIL import Image
+
     shrinks = box[2] - box[0] >= size[0] and box[3] - box[1] >= size[1]
     method = Image.Resampling.HAMMING if shrinks else Image.Resampling.BILINEAR
     return image.resize(size, method, box=box)

@@ -163,7 +163,9 @@ class ReportFormat(Protocol):
 class ReadyModel(Protocol):
     """What the hook ``batchcls_ready_models`` hands over: a model that needs no training.
 
-    It may have ``about(context) -> NetworkInfo``, as a featurizer's provider may.
+    It may have ``about(context) -> NetworkInfo``, as a featurizer's provider may, and
+    ``outline(context)``, which gives the manifest and the digest of what ``load`` gives, without
+    making it: a run in which nothing is new needs no more.
     """
 
     name: str

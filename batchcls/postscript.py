@@ -31,7 +31,9 @@ def render(image: PillowFile, path: str) -> Image.Image:
     """
     program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
     if program is None:
-        raise DecodeError("a PostScript image, which needs Ghostscript (the program gs)")
+        raise DecodeError(
+            "a PostScript image, which needs Ghostscript (the program gs)", lasting=False
+        )
     (left, bottom, right, top), (width, height) = _bounds(image), image.size
     with tempfile.TemporaryDirectory(prefix="batchcls-") as folder:
         drawn = os.path.join(folder, "drawn.pnm")
@@ -46,15 +48,17 @@ def render(image: PillowFile, path: str) -> Image.Image:
                 command, stdin=silent, stdout=silent, stderr=silent, timeout=TIME_LIMIT, check=True
             )
         except subprocess.TimeoutExpired:
-            raise DecodeError(f"Ghostscript took longer than {TIME_LIMIT:.0f} s") from None
+            raise DecodeError(
+                f"Ghostscript took longer than {TIME_LIMIT:.0f} s", lasting=False
+            ) from None
         except subprocess.CalledProcessError as error:
-            raise DecodeError(f"Ghostscript fails ({error.returncode})") from None
+            raise DecodeError(f"Ghostscript fails ({error.returncode})", lasting=False) from None
         page: Image.Image
         try:
             with Image.open(drawn) as page:
                 page.load()
         except OSError:
-            raise DecodeError("Ghostscript drew nothing") from None
+            raise DecodeError("Ghostscript drew nothing", lasting=False) from None
         return page
 
 

@@ -6,13 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from batchcls.text import shown
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+# How many of the first classes are kept of each image, whatever the number of classes.
+LEADING = 10
 
 
 class Status(str, Enum):
@@ -32,23 +36,36 @@ class ImageFile:
 
     ``path`` opens the file; ``key`` names it in the report. Both may hold lone surrogates: bytes
     of a name that is not UTF-8 (PEP 383). ``problem`` is set when the scan already knows why it
-    can't be read.
+    can't be read. ``content`` is set where the file is as an earlier run has seen it.
     """
 
     path: str
     key: str
     problem: str | None = None
+    content: KnownContent | None = None
+
+
+class KnownContent(NamedTuple):
+    """The content of a file, known without opening it: its id in the store, and SHA-256."""
+
+    id: int
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """What is said of one image file.
 
-    ``scores`` are the probabilities of all classes, float64 ``[C]``, in the order of the model's
-    ``classes``; ``label`` has the highest, ``score``. For an unreadable file the three are None
-    and ``error`` says why. ``fault`` is set where not the image is to blame, but a plugin that
-    failed for it: it is the traceback. ``because`` names the training images that decided, and
-    their weights, where that was asked for.
+    ``leading`` are the first few classes, best first: their indices in the model's ``classes``, and
+    their probabilities; ``label`` is the first, ``score`` its probability. ``scores`` are those of
+    all classes, float64 ``[C]``, or None where nobody asked for them and the first few were known
+    from an earlier run. Without a label these are None, or empty, and ``error`` says why: the file
+    is unreadable, or, with the status ``unknown``, too unlike the training images: ``distance``,
+    in feature space, is beyond 1 then (None: the model can't tell).
+    With the status ``review`` there is a label, and ``error`` says why to look at it.
+    ``fault`` is set where not the image is to blame, but a plugin that failed for it: it is the
+    traceback. ``because`` names the training images that decided, and their weights, where that was
+    asked for.
     """
 
     path: str
@@ -59,12 +76,28 @@ class Prediction:
     scores: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
     fault: str | None = field(default=None, compare=False, repr=False)
     because: tuple[tuple[str, float], ...] | None = None
+    leading: tuple[tuple[int, float], ...] = field(default=(), repr=False)
+    distance: float | None = None
 
-    def ranking(self, count: int) -> list[int]:
-        """Give the classes' indices by score, at most ``count``, ties in the order of classes."""
-        if self.scores is None:
-            return []
-        return [int(index) for index in (-self.scores).argsort(kind="stable")[:count]]
+    def best(self, count: int) -> Sequence[tuple[int, float]]:
+        """Give the first ``count`` classes, or all: index and score, ties in their order."""
+        if self.scores is None or count <= len(self.leading):
+            return self.leading[:count]
+        order = (-self.scores).argsort(kind="stable")[:count]
+        return [(int(index), float(self.scores[index])) for index in order]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A prediction, and how it came about.
+
+    ``digest`` is the SHA-256 of the file's content, None where it was not read; ``recalled`` tells
+    that the store knew it.
+    """
+
+    prediction: Prediction
+    digest: bytes | None = None
+    recalled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +151,32 @@ class RunInfo:
 class RunSummary:
     """What a run did. ``error`` says why it ended early; then there is no new report.
 
-    ``unreadable`` counts the images without a label, ``faults`` those among them that a plugin
-    failed for, ``first_fault`` being the first.
+    ``labels`` counts the images by label, ``review`` those among them to be looked at, ``unknown``
+    the images that the label was withheld of, ``unreadable`` those with an error, ``faults`` those
+    among them that a plugin failed for, ``first_fault`` being the first. ``recalled`` images were
+    known from an earlier run, ``left_out`` have no row since only what is new was asked for.
     """
 
     labels: Counter[str] = field(default_factory=Counter)
+    review: int = 0
+    unknown: int = 0
     unreadable: int = 0
+    recalled: int = 0
+    left_out: int = 0
     faults: int = 0
     first_fault: Prediction | None = None
     seconds: float = 0.0
     error: str | None = None
 
     @property
+    def classified(self) -> int:
+        """Images that the model could say something of."""
+        return self.labels.total() + self.unknown
+
+    @property
     def images(self) -> int:
         """Rows in the report."""
-        return self.labels.total() + self.unreadable
+        return self.classified + self.unreadable
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,91 +6,55 @@ at the place of its name. Nothing here opens a file.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
 
 from batchcls.errors import UsageError
 from batchcls.records import ImageFile
+from batchcls.scanrules import ScanRules
 from batchcls.text import shown
 
-if TYPE_CHECKING:
-    from pathspec import PathSpec
-
+# A folder that has given so many names since is alive, however long it takes to list.
+_TOUCH = 1000
 FOLDER_NAMED_AS_IMAGE = "a folder, not an image file"
-# A report that is being written, or was left by a run that was killed (see atomic.py).
-_UNFINISHED = (".batchcls-", ".tmp")
 
 
-@dataclass(frozen=True)
-class ScanRules:
-    """Which files are taken.
+class Care(Protocol):
+    """What watches over the listing of folders, which may never end, and remembers where it did."""
 
-    ``suffixes`` are lower-case, with the dot. ``include`` and ``exclude`` are patterns as in a
-    ``.gitignore`` (``thumbs/``, ``*.gif``, ``2023/**/raw``), matched against the path below the
-    folder that is scanned. ``skip`` holds absolute paths, their folders free of links, that are
-    never taken: the report itself.
-    """
+    def listing(self, path: str) -> AbstractContextManager[None]:
+        """Be told of a folder that is being listed."""
+        ...
 
-    suffixes: frozenset[str]
-    all_files: bool = False
-    include: Sequence[str] = ()
-    exclude: Sequence[str] = ()
-    hidden: bool = False
-    follow_links: bool = False
-    skip: frozenset[str] = field(default_factory=frozenset)
+    def touch(self) -> None:
+        """Be told that the listing gets on."""
+        ...
 
-    @cached_property
-    def _include(self) -> PathSpec[Any] | None:
-        return _patterns("include", self.include)
-
-    @cached_property
-    def _exclude(self) -> PathSpec[Any] | None:
-        return _patterns("exclude", self.exclude)
-
-    def wants_folder(self, name: str, below: str) -> bool:
-        """Whether to go down into a folder; ``below`` is its path below the scanned one."""
-        if name.startswith(".") and not self.hidden:
-            return False
-        return self._exclude is None or not self._exclude.match_file(below + "/")
-
-    def wants_file(self, name: str, below: str) -> bool:
-        """Whether a file counts as an image."""
-        if name.startswith(".") and (not self.hidden or _is_unfinished(name)):
-            return False
-        if not (self.all_files or self.is_image_name(name)):
-            return False
-        if self._include is not None and not self._include.match_file(below):
-            return False
-        return self._exclude is None or not self._exclude.match_file(below)
-
-    def is_image_name(self, name: str) -> bool:
-        """Whether the extension is one of an image, in any case."""
-        return os.path.splitext(name)[1].lower() in self.suffixes
-
-    def check(self) -> None:
-        """Raise UsageError where ``include`` or ``exclude`` holds what is no pattern."""
-        _ = self._include, self._exclude
+    def reason(self, path: str) -> str | None:
+        """Say why a folder is not to be touched any more, if so."""
+        ...
 
 
-def _is_unfinished(name: str) -> bool:
-    return name.startswith(_UNFINISHED[0]) and name.endswith(_UNFINISHED[1])
+class NoCare:
+    """Watches nothing."""
 
+    def listing(self, path: str) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Do nothing."""
+        return contextlib.nullcontext()
 
-def _patterns(option: str, lines: Sequence[str]) -> PathSpec[Any] | None:
-    if not lines:
+    def touch(self) -> None:
+        """Do nothing."""
+
+    def reason(self, path: str) -> str | None:  # noqa: ARG002
+        """Know nothing."""
         return None
-    from pathspec import PathSpec
-
-    try:
-        return PathSpec.from_lines("gitignore", lines)
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}", hint="Patterns are those of a .gitignore.") from None
 
 
-def scan(roots: Sequence[str], rules: ScanRules) -> Iterator[ImageFile]:
+def scan(roots: Sequence[str], rules: ScanRules, care: Care | None = None) -> Iterator[ImageFile]:
     """Find the image files in ``roots``, folders or files, each once.
 
     With one folder, ``key`` is the path below it; with several roots it begins with the root as
@@ -100,11 +64,11 @@ def scan(roots: Sequence[str], rules: ScanRules) -> Iterator[ImageFile]:
     """
     rules.check()
     kept = _distinct(roots, rules)
-    return _scan(kept, rules)
+    return _scan(kept, rules, care or NoCare())
 
 
-def _scan(roots: Sequence[str], rules: ScanRules) -> Iterator[ImageFile]:
-    walker = _Walker(rules, never=rules.skip | _claimed(roots))
+def _scan(roots: Sequence[str], rules: ScanRules, care: Care) -> Iterator[ImageFile]:
+    walker = _Walker(rules, never=rules.skip | _claimed(roots), care=care)
     for root in roots:
         if not os.path.isdir(root):
             yield ImageFile(path=root, key=_posix(root))
@@ -180,9 +144,10 @@ class _Walker:
     their own although they lie inside another.
     """
 
-    def __init__(self, rules: ScanRules, never: frozenset[str]) -> None:
+    def __init__(self, rules: ScanRules, never: frozenset[str], care: Care) -> None:
         self.rules = rules
         self.never = never
+        self.care = care
         self.visited: set[tuple[int, int]] = set()
 
     def walk(self, root: str, prefix: str) -> Iterator[ImageFile]:
@@ -215,15 +180,20 @@ class _Walker:
         self, stack: list[_Level], folder: str, below: str, real: str, prefix: str
     ) -> Iterator[ImageFile]:
         """Go down into ``folder``; yields it as a problem where it can't be listed."""
+        error: OSError | None = None
+        reason = self.care.reason(folder)
         try:
-            if self._visited_before(folder):
-                return
-            entries, error = self._entries(folder, below)
-            stack.append(_Level(iter(entries), folder, below, real))
+            if reason is None:
+                with self.care.listing(folder):
+                    if self._visited_before(folder):
+                        return
+                    entries, error = self._entries(folder, below)
+                stack.append(_Level(iter(entries), folder, below, real))
         except OSError as failure:
             error = failure
-        if error is not None:
-            reason = f"the folder can't be read: {error.strerror or error}"
+        if reason is not None or error is not None:
+            why = reason if error is None else error.strerror or error
+            reason = f"the folder can't be read: {why}"
             yield ImageFile(path=folder, key=prefix + below or "./", problem=reason)
 
     def _visited_before(self, folder: str) -> bool:
@@ -247,7 +217,9 @@ class _Walker:
         error: OSError | None = None
         with os.scandir(folder) as entries:
             try:
-                for entry in entries:
+                for number, entry in enumerate(entries, start=1):
+                    if number % _TOUCH == 0:
+                        self.care.touch()
                     is_folder = _is_folder(entry)
                     enter = is_folder and (self.rules.follow_links or not entry.is_symlink())
                     if self._wants(entry.name, below + entry.name, is_folder, enter):

@@ -19,7 +19,7 @@ from batchcls.records import TaggedImage
 from batchcls.text import shown
 
 if TYPE_CHECKING:
-    from batchcls.scan import ScanRules
+    from batchcls.scanrules import ScanRules
 
 PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path")
 LABEL_COLUMNS = ("label", "class", "tag", "category", "target")

@@ -27,6 +27,11 @@ class Watch:
         self._run = run
         self._warn = warn
 
+    @property
+    def sees_batches(self) -> bool:
+        """Whether any plugin is told of predictions."""
+        return any(hook == "batchcls_run_batch" for _, hook, _ in self._watchers)
+
     def started(self) -> None:
         """Tell that the run begins."""
         self._tell("batchcls_run_started", {})

@@ -65,7 +65,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Let no configuration of this machine reach a test, nor a test leave files behind.
 
     Nothing is downloaded, but by tests that start a server of their own; no plugin is found, but
-    in tests that install it; each test has a store of its own.
+    in tests that install it. Each test has a store of its own. Output is as on a terminal.
     """
     for name in list(os.environ):
         if name.startswith("BATCHCLS_") and name != "BATCHCLS_SOAK":
@@ -73,7 +73,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("BATCHCLS_INSTALLED_PLUGINS", "")
     monkeypatch.setenv("BATCHCLS_MODELS_DOWNLOAD", "false")
     monkeypatch.setenv("BATCHCLS_MODELS_FOLDER", str(tmp_path / "models"))
-    monkeypatch.setenv("BATCHCLS_STORE_FOLDER", str(tmp_path / "store"))
+    monkeypatch.setenv("BATCHCLS_STORE_FOLDER", f"{tmp_path}-store")
+    monkeypatch.setenv("BATCHCLS_LOG_LEVEL", "normal")
     monkeypatch.chdir(tmp_path)
 
 

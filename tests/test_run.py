@@ -48,7 +48,7 @@ def by_path(report: Path) -> dict[str, dict[str, str]]:
 
 def test_every_image_has_its_row_with_the_right_label(batchcls, model, tmp_path):
     make_classes(tmp_path / "images")
-    result = batchcls("run", "images", "--model", model, "--output", "out.csv")
+    result = batchcls("run", "images", "--model", model, "--output", "out.csv", "--no-unknown")
     assert result.status == 0, result.err
     table = by_path(tmp_path / "out.csv")
     assert sorted(table) == sorted(f"{c}/{n}.jpg" for c in ("dark", "light") for n in range(4))
@@ -90,7 +90,7 @@ def test_hostile_folder_every_file_has_row_and_reason_and_the_rest_is_classified
     with socket.socket(socket.AF_UNIX) as server:
         os.chdir(images)
         server.bind("socket.jpg")
-        result = batchcls("run", "images", "--model", model, "--output", "out.csv")
+        result = batchcls("run", "images", "--model", model, "--output", "out.csv", "--no-unknown")
     assert result.status == 3, result.err
     table = by_path(tmp_path / "out.csv")
     reasons = {
@@ -145,7 +145,8 @@ def test_file_that_vanishes_between_scan_and_decode_is_a_row(batchcls, model, tm
     for number in range(400):
         picture(number, (640, 480)).save(images / f"{number:03}.png")
     process = subprocess.Popen(
-        [sys.executable, "-m", "batchcls", "run", "images", "-m", model, "-o", "out.csv", "-j1"],
+        [sys.executable, "-m", "batchcls", "run", "images", "-m", model, "-o", "out.csv", "-j1"]
+        + ["--no-unknown"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -185,7 +186,7 @@ def test_names_that_are_not_utf8_keep_their_bytes_and_formulas_are_defused(
     ]
     for name in names:
         picture().save(os.fsencode(images) + b"/" + name, "JPEG")
-    result = batchcls("run", "images", "--model", model, "--output", "out.csv")
+    result = batchcls("run", "images", "--model", model, "--output", "out.csv", "--no-unknown")
     assert result.status == 0, result.err
     data = (tmp_path / "out.csv").read_bytes()
     assert b"caf\xe9.jpg," in data

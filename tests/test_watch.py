@@ -170,7 +170,7 @@ def test_watchers_are_told_of_a_bad_end(folder, run):
     result = run(WATCHER, report, output="r.bad")
     assert result.status == 1
     assert "OSError: the disk is full" in result.err
-    assert log(folder)[-2:] == ["discarded", "finished 0 0 the disk is full"]
+    assert log(folder)[-2:] == ["discarded", "finished 0 0 OSError: the disk is full"]
     assert "committed" not in log(folder)
 
 

@@ -38,23 +38,37 @@ def model_of_head(
 
     classifier = LogisticRegression()
     classifier.restore({"weights": weights, "bias": bias}, featurizer.dimension, len(labels))
+    entry = FeaturizerEntry(
+        name=featurizer.name,
+        digest=featurizer.digest,
+        framing=framing.value,
+        preprocessing=PREPROCESSING,
+        input_size=featurizer.input_size,
+        dimension=featurizer.dimension,
+        options=dict(options),
+    )
+    manifest, digest = outline_of_head(entry, labels, weights, bias, note=note)
+    return Model(manifest, featurizer, classifier, digest)
+
+
+def outline_of_head(
+    featurizer: FeaturizerEntry,
+    labels: Sequence[str],
+    weights: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    *,
+    note: str,
+) -> tuple[Manifest, str]:
+    """Give the manifest and the digest of such a model, without its network."""
     manifest = Manifest(
         batchcls=__version__,
         created="",
         classes=list(labels),
-        featurizer=FeaturizerEntry(
-            name=featurizer.name,
-            digest=featurizer.digest,
-            framing=framing.value,
-            preprocessing=PREPROCESSING,
-            input_size=featurizer.input_size,
-            dimension=featurizer.dimension,
-            options=dict(options),
-        ),
+        featurizer=featurizer,
         classifier=ClassifierEntry(name=LogisticRegression.name),
         training={"note": note},
     )
     digest = hashlib.sha256(featurizer.digest.encode())
     for part in (weights.tobytes(), bias.tobytes(), "\n".join(labels).encode("utf-8")):
         digest.update(part)
-    return Model(manifest, featurizer, classifier, digest.hexdigest())
+    return manifest, digest.hexdigest()

@@ -7,25 +7,36 @@ from typing import TYPE_CHECKING
 
 from batchcls import assembly
 from batchcls.errors import ConfigError
-from batchcls.model import Model
+from batchcls.outline import Outline, outline_of
 from batchcls.plugins import registry
 from batchcls.text import shown
 
 if TYPE_CHECKING:
+    from batchcls.model import Model
     from batchcls.settings import Settings
     from batchcls.terminal import Terminal
 
 READY_MODEL = "imagenet"
 
 
+def model_name(settings: Settings, option: str | None) -> str:
+    """Give the file or the ready model that is chosen, by name."""
+    return option or settings.run.model or READY_MODEL
+
+
 def chosen_model(settings: Settings, option: str | None, terminal: Terminal) -> Model:
-    """Load the model that ``option`` names, or the configured one, or the ready one.
+    """Load the model that is chosen as in :func:`chosen_outline`."""
+    return chosen_outline(settings, option, terminal).model
+
+
+def chosen_outline(settings: Settings, option: str | None, terminal: Terminal) -> Outline:
+    """Look up the model that ``option`` names, or the configured one, or the ready one.
 
     A configured model file that is not there yet is trained first, where tags are configured.
     """
     context = assembly.context(settings, terminal)
     if option is not None:
-        return Model.load(option, context)
+        return outline_of(option, context)
     configured, tags = settings.run.model, settings.train.tags
     if configured is None:
         if tags is not None:
@@ -34,9 +45,9 @@ def chosen_model(settings: Settings, option: str | None, terminal: Terminal) -> 
                 hint="Set it to the file that the trained model is to be kept in.",
             )
         terminal.say(f"No model is named, so the ready model {READY_MODEL} is used.")
-        return Model.load(READY_MODEL, context)
+        return outline_of(READY_MODEL, context)
     if configured in registry().ready_models:
-        return Model.load(configured, context)
+        return outline_of(configured, context)
     if "." not in configured and "/" not in configured and os.sep not in configured:
         raise ConfigError(
             f"run -> model: there is no ready model {configured!r}",
@@ -49,4 +60,4 @@ def chosen_model(settings: Settings, option: str | None, terminal: Terminal) -> 
         terminal.say(f"There is no {shown(configured)} yet: training it from {shown(tags)}.")
         train_command(settings, configured, terminal)
         terminal.result("")
-    return Model.load(configured)
+    return outline_of(configured, context)

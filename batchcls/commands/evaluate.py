@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchcls import assembly
+from batchcls import assembly, trainingassembly
 from batchcls.commands.choose import chosen_model
 from batchcls.commands.pluginwarnings import warn_of_plugins
 from batchcls.evaluation import Evaluation, evaluate, unknown_classes
@@ -32,7 +32,7 @@ def evaluate_command(
     """Classify tagged images and print what the model is worth, as tables or as JSON."""
     model = chosen_model(settings, model_option, terminal)
     warn_of_plugins(terminal)
-    tags = assembly.tags(
+    tags = trainingassembly.tags(
         settings, tags_source, images, lambda tagged: unknown_classes(tagged, model.classes)
     )
     work = model.chunk_classifier(settings.decode.max_pixels)
@@ -41,7 +41,7 @@ def evaluate_command(
             tags, model.classes, work, assembly.engine(settings), top=top, on_progress=advance
         )
     if as_json:
-        print_json(evaluation.metrics.to_dict())
+        print_json({**evaluation.metrics.to_dict(), "unknown": evaluation.unknown})
     else:
         _print(evaluation, terminal)
 
@@ -59,6 +59,7 @@ def _print(evaluation: Evaluation, terminal: Terminal) -> None:
             rows.append([shown(name), f"{images[name]:,}", f"{right:,}", _number(loss)])
     terminal.table(["class", "images", "right", "log-loss"], rows)
     terminal.result("")
+    unknown = evaluation.unknown
     terminal.table(
         ["metric", "value"],
         [
@@ -71,6 +72,7 @@ def _print(evaluation: Evaluation, terminal: Terminal) -> None:
                 for k, share in metrics.top_k_accuracy.items()
                 if k > 1
             ),
+            *([["called unknown", f"{unknown:,}"]] if unknown is not None else []),
         ],
     )
     if len(metrics.classes) <= _MATRIX_CLASSES:

@@ -9,7 +9,7 @@ from batchcls.commands.choose import chosen_model
 from batchcls.commands.pluginwarnings import warn_of_plugins
 from batchcls.errors import ExitStatus
 from batchcls.imageformats import register_plugins
-from batchcls.records import Prediction
+from batchcls.records import Prediction, Status
 from batchcls.terminal import print_json, print_text
 from batchcls.text import shown
 
@@ -36,12 +36,14 @@ def predict_command(
         jobs=settings.run.jobs,
         max_pixels=settings.decode.max_pixels,
         explain=must_explain or (settings.report.explain and model.explains),
+        review_below=settings.report.review_below,
+        unknown=settings.report.unknown,
     )
     top = settings.report.top
     objects = []
     failed = False
     for prediction in predictions:
-        failed = failed or prediction.error is not None
+        failed = failed or prediction.status is Status.ERROR
         if as_json:
             objects.append(_object(prediction, model.classes, top))
         else:
@@ -55,10 +57,12 @@ def predict_command(
 
 def _line(prediction: Prediction, classes: Sequence[str], top: int) -> str:
     cells = [shown(prediction.path)]
-    if prediction.scores is None:
-        return "  ".join([*cells, "error", shown(prediction.error or "")])
-    for index in prediction.ranking(top):
-        cells += [shown(classes[index]), f"{prediction.scores[index]:.4f}"]
+    if prediction.label is None:
+        return "  ".join([*cells, prediction.status.value, shown(prediction.error or "")])
+    for index, score in prediction.best(top):
+        cells += [shown(classes[index]), f"{score:.4f}"]
+    if prediction.status is Status.REVIEW:
+        cells.append(prediction.status.value)
     return "  ".join(cells)
 
 
@@ -70,10 +74,9 @@ def _object(prediction: Prediction, classes: Sequence[str], top: int) -> dict[st
         "status": prediction.status.value,
         "error": prediction.error,
     }
-    if prediction.scores is not None and top > 1:
+    if prediction.label is not None and top > 1:
         result["top"] = [
-            {"label": classes[index], "score": float(prediction.scores[index])}
-            for index in prediction.ranking(top)
+            {"label": classes[index], "score": score} for index, score in prediction.best(top)
         ]
     if prediction.because is not None:
         result["because"] = [

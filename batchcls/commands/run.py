@@ -1,28 +1,52 @@
-"""``batchcls run``: folders of images → a report."""
+"""``batchcls run``: folders of images → a report.
+
+What is asked for is checked here, once; the work itself (runwork.py) is done under the eyes of a
+guardian, and may be begun again.
+"""
 
 from __future__ import annotations
 
-import contextlib
-from datetime import datetime, timezone
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from batchcls import assembly
-from batchcls.commands.choose import READY_MODEL, chosen_model
-from batchcls.commands.pluginwarnings import warn_of_plugins
-from batchcls.errors import BatchclsError, ExitStatus, OutputError, UsageError
-from batchcls.pipeline import run
-from batchcls.plugins import registry
-from batchcls.records import Prediction, RunInfo, RunSummary
-from batchcls.scan import scan
-from batchcls.text import plural, shown
-from batchcls.watch import Watch
+from batchcls import reportpath
+from batchcls.assembly import STDOUT, store_folder
+from batchcls.commands.choose import model_name
+from batchcls.commands.runend import End, tell_end
+from batchcls.errors import ConfigError, UsageError
+from batchcls.guard.guardian import guarded
+from batchcls.logformat import exit_status_of, words_of
+from batchcls.maxerrors import Allowance, parse_max_errors
+from batchcls.overlap import alone_on
+from batchcls.records import RunSummary
+from batchcls.since import parse_since
 
 if TYPE_CHECKING:
-    from batchcls.model import Model
+    from batchcls.guard.flight import Flight
+    from batchcls.guard.verdicts import Verdicts
     from batchcls.settings import Settings
     from batchcls.terminal import Terminal
 
-_LABELS_SHOWN = 20
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run was asked for, checked.
+
+    ``report`` and ``summary`` are paths, their placeholders filled in; ``template`` is the report's
+    as it was given. ``since`` is in nanoseconds since 1970, None for all files. ``must_explain``:
+    not only where the model can.
+    """
+
+    settings: Settings
+    model_option: str | None
+    template: str
+    report: str
+    summary: str
+    started: datetime
+    allowance: Allowance
+    since: int | None
+    must_explain: bool
 
 
 def run_command(
@@ -31,86 +55,70 @@ def run_command(
     terminal: Terminal,
     *,
     must_explain: bool = False,
-) -> ExitStatus:
-    """Classify the images that the settings name, and write the report.
+) -> int:
+    """Classify the images that the settings name, write the report, give the exit status.
 
     Where the settings ask for reasons, a model that can't give any does without, unless it must.
     """
-    roots = settings.run.images
-    if not roots:
+    plan = _plan(settings, model_option, must_explain=must_explain)
+    begun = False
+
+    def work(flight: Flight, verdicts: Verdicts) -> int:
+        nonlocal begun
+        begun = True  # in the worker, which tells of its own end
+        from batchcls.commands.runwork import do_run
+
+        return do_run(plan, terminal, flight, verdicts)
+
+    try:
+        if plan.report != STDOUT:
+            reportpath.make_folders(plan.template, plan.report)
+        with alone_on(plan.report, settings.run.wait, terminal.say):
+            return guarded(
+                work,
+                seconds=settings.decode.max_seconds,
+                folder=store_folder(settings) if settings.store.enabled else None,
+                warn=terminal.warn,
+                guard=settings.decode.guard,
+            )
+    except BaseException as error:
+        if not begun:
+            end = End(RunSummary(error=words_of(error)), exit_status_of(error))
+            tell_end(plan, end, terminal, error)
+        raise
+
+
+def _plan(settings: Settings, model_option: str | None, *, must_explain: bool) -> RunPlan:
+    run = settings.run
+    if not run.images:
         raise UsageError(
             "no images: nothing to classify",
             hint="Name a folder: batchcls run ./images (or set run.images in config.toml)",
         )
-    rules = assembly.scan_rules(settings, skip=settings.run.output)
-    files = scan(roots, rules)
-    format_ = assembly.report_format(settings)  # before the model, which may take its time
-    model = chosen_model(settings, model_option, terminal)
-    settings.report.explain = must_explain or (settings.report.explain and model.explains)
-    work = model.chunk_classifier(settings.decode.max_pixels, explain=settings.report.explain)
-    watch = Watch(registry().watchers(), _run_info(settings, model_option, model), terminal.warn)
-    warn_of_plugins(terminal)
-
-    def count() -> int:
-        return sum(1 for _ in scan(roots, rules))
-
-    summary = RunSummary()
-    try:
-        watch.started()
-        report = format_.open(settings.run.output, assembly.report_request(settings, model))
-        with terminal.progress("classifying", total=count) as advance:
-
-            def on_batch(predictions: list[Prediction]) -> None:
-                advance(len(predictions))
-                watch.batch(predictions)
-
-            run(files, work, assembly.engine(settings), report, summary, on_batch)
-    except BaseException as error:
-        message = error.message if isinstance(error, BatchclsError) else str(error)
-        summary.error = message or type(error).__name__
-        watch.finished(summary)
-        raise
-    watch.finished(summary)
-    with contextlib.suppress(OutputError):  # the report is there, whoever reads the table
-        _print(summary, settings.run.output, terminal)
-    unreadable = summary.unreadable - summary.faults
-    if unreadable:
-        terminal.warn(f"{plural(unreadable, 'image')} could not be read; the report says why")
-    first = summary.first_fault
-    if first is not None:
-        images = plural(summary.faults, "image")
-        terminal.warn(f"a plugin failed for {images}; the first was {shown(first.path)}")
-        terminal.warn(first.fault or "")
-    if summary.images == 0:
-        terminal.warn(f"no images found in {', '.join(shown(root) for root in roots)}")
-    return ExitStatus.UNREADABLE if summary.unreadable else ExitStatus.OK
-
-
-def _run_info(settings: Settings, model_option: str | None, model: Model) -> RunInfo:
-    return RunInfo(
-        images=tuple(settings.run.images),
-        output=settings.run.output,
-        model=model_option or settings.run.model or READY_MODEL,
-        model_digest=model.digest,
-        classes=tuple(model.classes),
-        started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    started = datetime.now().astimezone()
+    model = model_name(settings, model_option)
+    allowance = parse_max_errors(run.max_errors)
+    since = int(parse_since(run.since, started) * 1e9) if run.since else None
+    to_stdout = run.output == STDOUT
+    if not to_stdout:
+        reportpath.check_keep(run.output, run.keep_reports)
+    if run.new_only and (to_stdout or not settings.store.enabled):
+        raise ConfigError(
+            "run -> new_only: needs "
+            + ("a report that is a file" if to_stdout else "the store, which is turned off"),
+            hint="What former reports had is kept in the store, by the place of the report.",
+        )
+    summary = run.summary
+    if summary:
+        summary = reportpath.expanded(summary, started, model, setting="summary")
+    return RunPlan(
+        settings,
+        model_option,
+        template=run.output,
+        report=STDOUT if to_stdout else reportpath.expanded(run.output, started, model),
+        summary=summary,
+        started=started,
+        allowance=allowance,
+        since=since,
+        must_explain=must_explain,
     )
-
-
-def _print(summary: RunSummary, output: str, terminal: Terminal) -> None:
-    labels = sorted(summary.labels.items(), key=lambda item: (-item[1], item[0]))
-    rows = [[shown(label), f"{count:,}"] for label, count in labels[:_LABELS_SHOWN]]
-    rest = labels[_LABELS_SHOWN:]
-    if rest:
-        rows.append([f"({len(rest):,} more labels)", f"{sum(count for _, count in rest):,}"])
-    if summary.unreadable:
-        rows.append(["(unreadable)", f"{summary.unreadable:,}"])
-    if rows:
-        terminal.table(["label", "images"], rows)
-        terminal.result("")
-    rate = summary.images / summary.seconds if summary.seconds else 0.0
-    terminal.result(
-        f"{plural(summary.images, 'image')} in {summary.seconds:.1f} s ({rate:.0f} images/s)"
-    )
-    where = "standard output" if output == assembly.STDOUT else shown(output)
-    terminal.result(f"report: {where}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from batchcls import assembly, modelfile
+from batchcls import assembly, modelfile, trainingassembly
 from batchcls.atomic import AtomicFile
 from batchcls.commands.pluginwarnings import warn_of_plugins
 from batchcls.errors import OutputError, PluginFailedError, UsageError
@@ -46,10 +46,14 @@ def train_command(settings: Settings, output: str | None, terminal: Terminal) ->
             hint="Name a file of tags: batchcls train tags.tsv",
         )
     _warn_of_options(settings, terminal)
-    tags = assembly.tags(settings, settings.train.tags, settings.train.images, too_few_classes)
+    tags = trainingassembly.tags(
+        settings, settings.train.tags, settings.train.images, too_few_classes
+    )
+    store = assembly.open_store(settings, terminal)
     file = AtomicFile(output)  # before the work: a place that can't be written to is told at once
     try:
-        parts = assembly.training_parts(settings, assembly.context(settings, terminal, tags))
+        context = trainingassembly.training_context(settings, terminal, tags)
+        parts = trainingassembly.training_parts(settings, context, store)
         warn_of_plugins(terminal)
         with terminal.progress("featurizing", total=len(tags)) as advance:
             training = train(tags, parts, advance)
@@ -60,6 +64,9 @@ def train_command(settings: Settings, output: str | None, terminal: Terminal) ->
     except BaseException:
         file.discard()
         raise
+    finally:
+        if store is not None:
+            store.close()
     with contextlib.suppress(OutputError):  # the model is there, whoever reads the table
         _print(training, settings, terminal)
         terminal.result(f"model       {shown(output)} ({os.path.getsize(output) / 1e6:.1f} MB)")
@@ -143,6 +150,17 @@ def _print(training: Training, settings: Settings, terminal: Terminal) -> None:
     terminal.result(f"framing     {featurizer.framing}{why}")
     terminal.result(
         f"classifier  {_with_options(manifest.classifier.name, manifest.classifier.options)}"
+    )
+    terminal.result(f"unknown     {_unknown(training)}")
+
+
+def _unknown(training: Training) -> str:
+    found = training.novelty
+    if found is None:
+        return "never: too few images, or too much alike, to say what is unlike them"
+    return (
+        f"beyond distance {found.novelty.threshold:#.2g} of the nearest training images "
+        f"({found.beyond:,} of {plural(found.checked, 'image')} were, when left out)"
     )
 
 

@@ -69,12 +69,15 @@ class CsvReport:
             prediction.status.value,
             prediction.error or "",
         ]
-        if prediction.scores is None:
-            return row + [""] * (self._width - len(row))
-        for index in prediction.ranking(self._top)[1:]:
-            row += [self._classes[index], _score(float(prediction.scores[index]))]
-        if self._scores:
+        # Of a label that is withheld, the runners-up are, too; the scores of all were asked for.
+        runners_up = prediction.best(self._top)[1:] if prediction.label is not None else ()
+        for index, score in runners_up:
+            row += [self._classes[index], _score(score)]
+        row += ["", ""] * (self._top - 1 - len(runners_up))
+        if self._scores and prediction.scores is not None:
             row += [_score(float(score)) for score in prediction.scores]
+        elif self._scores:
+            row += [""] * len(self._classes)
         if self._explain:
             because = prediction.because or ()
             row.append("; ".join(f"{cell_path(name)} ({weight:.3f})" for name, weight in because))

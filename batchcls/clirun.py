@@ -1,0 +1,133 @@
+"""The command line of ``batchcls run``: its many options."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from batchcls.clioptions import (
+    AllFilesOption,
+    ConfigOption,
+    ExcludeOption,
+    ExplainOption,
+    FollowOption,
+    HiddenOption,
+    IncludeOption,
+    JobsOption,
+    ModelOption,
+    QuietOption,
+    TopOption,
+    check_plugins,
+    override,
+    settings_of,
+)
+
+
+def run(
+    images: Annotated[
+        list[str] | None, typer.Argument(help="Folders or image files.", show_default=False)
+    ] = None,
+    model: ModelOption = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", help="The report; - is standard output (default: report.csv)."
+        ),
+    ] = None,
+    top: TopOption = None,
+    scores: Annotated[
+        bool | None, typer.Option("--scores/--no-scores", help="A column for every class.")
+    ] = None,
+    explain: ExplainOption = None,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
+    hidden: HiddenOption = None,
+    follow_links: FollowOption = None,
+    all_files: AllFilesOption = None,
+    jobs: JobsOption = None,
+    review_below: Annotated[
+        float | None,
+        typer.Option("--review-below", min=0, max=1, help="Mark labels of a lower score `review`."),
+    ] = None,
+    unknown: Annotated[
+        bool | None,
+        typer.Option(
+            "--unknown/--no-unknown", help="Withhold the label of what is unlike all training."
+        ),
+    ] = None,
+    new_only: Annotated[
+        bool | None,
+        typer.Option("--new-only/--all", help="Report only what no former report there had."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", help="Take files modified since: 2026-11-24, 36h, 7d."),
+    ] = None,
+    max_errors: Annotated[
+        str | None,
+        typer.Option("--max-errors", help="Unreadable images allowed: a number, or 5%."),
+    ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option("--wait", min=0, help="Seconds to wait for another run on the report."),
+    ] = None,
+    summary: Annotated[
+        str | None, typer.Option("--summary", help="Write a summary as JSON to this file.")
+    ] = None,
+    store: Annotated[
+        bool | None, typer.Option("--store/--no-store", help="Keep and use what was computed.")
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option("--log-format", help="text (the default) or json, on stderr.")
+    ] = None,
+    config: ConfigOption = None,
+    quiet: QuietOption = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say also what is done, and how long it takes.")
+    ] = False,
+) -> None:
+    """Classify folders of images and write a report, a row for every image."""
+    settings = settings_of(config)
+    override(
+        settings.run,
+        images=images or None,
+        output=output,
+        jobs=jobs,
+        new_only=new_only,
+        since=since,
+        max_errors=max_errors,
+        wait=wait,
+        summary=summary,
+    )
+    override(
+        settings.report,
+        top=top,
+        scores=scores,
+        explain=explain,
+        review_below=review_below,
+        unknown=unknown,
+    )
+    override(settings.store, enabled=store)
+    override(settings.log, format=log_format)
+    if quiet or verbose:
+        settings.log.level = "quiet" if quiet else "verbose"
+    override(
+        settings.scan,
+        include=include or None,
+        exclude=exclude or None,
+        hidden=hidden,
+        follow_links=follow_links,
+        all_files=all_files,
+    )
+    from batchcls.terminal import Terminal
+
+    terminal = Terminal(
+        results_to_stderr=settings.run.output == "-",
+        level=settings.log.level,
+        format=settings.log.format,
+    )
+    check_plugins(settings, config, settings.run.images, settings.run.on_end)
+    from batchcls.commands.run import run_command
+
+    raise typer.Exit(run_command(settings, model, terminal, must_explain=explain is True))

@@ -1,0 +1,134 @@
+"""The end of ``batchcls run``: what is told to whom, and with which exit status."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from batchcls import onend, reportpath, runsummary
+from batchcls.assembly import STDOUT
+from batchcls.commands.choose import model_name
+from batchcls.errors import BusyError, ExitStatus, OutputError, Terminated
+from batchcls.logformat import exit_status_of, words_of
+from batchcls.text import plural, shown
+
+if TYPE_CHECKING:
+    from batchcls.commands.run import RunPlan
+    from batchcls.records import RunInfo, RunSummary
+    from batchcls.terminal import Terminal
+
+_LABELS_SHOWN = 20
+
+
+@dataclass
+class End:
+    """How a run ended, as far as it is known. ``written``: the report is in its place."""
+
+    summary: RunSummary
+    status: int = ExitStatus.FAILED
+    info: RunInfo | None = None
+    written: bool = False
+
+
+@contextlib.contextmanager
+def end_of_run(plan: RunPlan, end: End, terminal: Terminal) -> Iterator[None]:
+    """Tell whoever wants to know of the end, good or bad."""
+    failure: BaseException | None = None
+    try:
+        yield
+    except BaseException as error:
+        failure = error
+        end.status = exit_status_of(error)
+        if isinstance(error, Terminated) and not error.note:
+            kept = "what was done is kept, " if plan.settings.store.enabled else ""
+            error.note = f"{kept}{'the' if end.written else 'no'} report was written"
+        raise
+    finally:
+        tell_end(plan, end, terminal, failure)
+
+
+def tell_end(plan: RunPlan, end: End, terminal: Terminal, failure: BaseException | None) -> None:
+    """Write the summary, and call the program that is to be called at the end.
+
+    Where another run is on, the summary is left to that one.
+    """
+    run = plan.settings.run
+    if not plan.summary and not run.on_end and not terminal.json:
+        return
+    told = runsummary.summary_of(
+        end.info,
+        end.summary,
+        started=plan.started,
+        finished=datetime.now().astimezone(),
+        exit_status=int(end.status),
+        report=plan.report,
+        report_written=end.written,
+        images=run.images,
+        error=None if failure is None else words_of(failure),
+    )
+    if terminal.json:
+        terminal.event("finished", _sentence(end.summary), **told)
+    if plan.summary and not isinstance(failure, BusyError):
+        runsummary.write_summary(run.summary, plan.summary, told, terminal.warn)
+    if run.on_end:
+        soon = isinstance(failure, (Terminated, KeyboardInterrupt))
+        seconds = onend.SECONDS_WHEN_TOLD_TO_END if soon else onend.SECONDS
+        onend.call_at_end(run.on_end, told, terminal.warn, seconds=seconds)
+
+
+def finish(plan: RunPlan, summary: RunSummary, terminal: Terminal) -> ExitStatus:
+    """Print what was found, and what a person should know; give the exit status."""
+    run = plan.settings.run
+    if plan.report != STDOUT and run.keep_reports:
+        model = model_name(plan.settings, plan.model_option)
+        gone = reportpath.prune(plan.template, model, run.keep_reports, plan.report, terminal.warn)
+        for path in gone:
+            terminal.detail(f"deleted the former report {shown(path)}")
+    if not terminal.json:
+        with contextlib.suppress(OutputError):  # the report is there, whoever reads the table
+            _print(summary, plan.report, terminal)
+    allowed = plan.allowance.allows(summary.unreadable, summary.images)
+    unreadable = summary.unreadable - summary.faults
+    if unreadable:
+        message = f"{plural(unreadable, 'image')} could not be read; the report says why"
+        (terminal.say if allowed else terminal.warn)(message)
+    first = summary.first_fault
+    if first is not None:
+        images = plural(summary.faults, "image")
+        terminal.warn(f"a plugin failed for {images}; the first was {shown(first.path)}")
+        terminal.warn(first.fault or "")
+    if summary.images == 0 and summary.left_out == 0 and plan.since is None:
+        roots = ", ".join(shown(root) for root in run.images)
+        terminal.warn(f"no images found in {roots}")
+    return ExitStatus.OK if allowed else ExitStatus.UNREADABLE
+
+
+def _print(summary: RunSummary, output: str, terminal: Terminal) -> None:
+    labels = sorted(summary.labels.items(), key=lambda item: (-item[1], item[0]))
+    rows = [[shown(label), f"{count:,}"] for label, count in labels[:_LABELS_SHOWN]]
+    rest = labels[_LABELS_SHOWN:]
+    if rest:
+        rows.append([f"({len(rest):,} more labels)", f"{sum(count for _, count in rest):,}"])
+    if summary.unknown:
+        rows.append(["(unknown)", f"{summary.unknown:,}"])
+    if summary.unreadable:
+        rows.append(["(unreadable)", f"{summary.unreadable:,}"])
+    if rows:
+        terminal.table(["label", "images"], rows)
+        terminal.result("")
+    if summary.review:
+        terminal.result(f"{plural(summary.review, 'label')} to review, by the status in the report")
+    terminal.result(_sentence(summary))
+    where = "standard output" if output == STDOUT else shown(output)
+    terminal.result(f"report: {where}")
+
+
+def _sentence(summary: RunSummary) -> str:
+    rate = summary.images / summary.seconds if summary.seconds else 0.0
+    known = f", {summary.recalled:,} of them known already" if summary.recalled else ""
+    left_out = f"; {summary.left_out:,} were reported before" if summary.left_out else ""
+    images = plural(summary.images, "image")
+    return f"{images} in {summary.seconds:.1f} s ({rate:.0f} images/s){known}{left_out}"

@@ -1,0 +1,116 @@
+"""Fingerprints: all that decides a result, in a name, so that no result outlives it.
+
+Pixels depend on Pillow, features on what runs the network, too: another version of either may give
+other numbers in the last place, and a report must not depend on what was kept. Versions are read
+from the installed packages' metadata; nothing is imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, requires, version
+from typing import TYPE_CHECKING
+
+from batchcls.text import shown
+
+if TYPE_CHECKING:
+    from batchcls.manifest import Manifest
+    from batchcls.settings import Settings
+
+# To be raised with every change to how probabilities become a label or a distance.
+CLASSIFYING = 1
+# What decodes, besides the modules that the configuration names. (See imageformats.)
+_DECODERS = ("pillow", "pillow-heif", "pillow-avif-plugin", "pillow-jxl-plugin", "pillow-jpls")
+# What runs the networks that ship: LiteRT, or TensorFlow where a network needs it.
+_RUNTIMES = ("numpy", "ai-edge-litert", "tensorflow", "tensorflow-cpu")
+_CLASSIFIERS = ("numpy", "scikit-learn")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def decoding(settings: Settings) -> str:
+    """Name how a file becomes pixels, or a reason why not."""
+    modules = settings.decode.pillow_plugins
+    packages = [*_DECODERS, *modules, *(module.replace("_", "-") for module in modules)]
+    machine = f"{platform.system()} {platform.machine()}"
+    limit = f"pixels={settings.decode.max_pixels}"
+    return f"decoding {machine} {_versions(packages)} {' '.join(modules)} {limit}"
+
+
+def featurizing(settings: Settings, manifest: Manifest, framing: str) -> str:
+    """Name how a file becomes features in ``framing``."""
+    entry = manifest.featurizer
+    return features_name(
+        settings,
+        digest=entry.digest,
+        framing=framing,
+        preprocessing=entry.preprocessing,
+        plugin=entry.plugin,
+    )
+
+
+def features_name(
+    settings: Settings, *, digest: str, framing: str, preprocessing: int, plugin: str
+) -> str:
+    """Name how a file becomes features, by the parts of it."""
+    network = f"network {digest} framing={framing} preprocessing={preprocessing}"
+    versions = _versions([*_RUNTIMES, *_with_requirements(plugin)])
+    return f"{network} {versions} {decoding(settings)}{_files(settings)}"
+
+
+def predicting(settings: Settings, manifest: Manifest, model_digest: str) -> str:
+    """Name how a file becomes a label."""
+    features = featurizing(settings, manifest, manifest.featurizer.framing)
+    packages = _versions([*_CLASSIFIERS, *_with_requirements(manifest.classifier.plugin)])
+    return f"model {model_digest} classifying={CLASSIFYING} {packages} {features}"
+
+
+def _files(settings: Settings) -> str:
+    """Name the plugins that are files by their content: any may be the network, or change it."""
+    parts = []
+    for path in settings.plugins:
+        try:
+            with open(path, "rb") as file:
+                digest = hashlib.sha256(file.read()).hexdigest()
+        except OSError:
+            digest = "missing"
+        parts.append(f" {shown(os.path.basename(path))}={digest}")
+    return "".join(parts)
+
+
+def _with_requirements(plugin: str) -> list[str]:
+    """List a plugin's package, given as `name version`, and what it requires to be installed."""
+    name = plugin.partition(" ")[0]
+    if not _NAME.fullmatch(name):
+        return []
+    try:
+        needed = requires(name) or []
+    except PackageNotFoundError:
+        needed = []
+    matches = (_NAME.match(one) for one in needed if "extra ==" not in one)
+    return [name, *(match[0] for match in matches if match and match[0] != "batchcls")]
+
+
+def _versions(packages: Iterable[str]) -> str:
+    found = ((name, _version(name)) for name in dict.fromkeys(packages))
+    return " ".join(f"{name}-{number}" for name, number in found if number)
+
+
+@cache
+def _version(package: str) -> str:
+    """Give the version of an installed package, empty if it isn't."""
+    if not _NAME.fullmatch(package):
+        return ""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def suffixes_name(pillow_plugins: Sequence[str]) -> str:
+    """Name what decides which extensions are those of images."""
+    return f"suffixes {_versions([*_DECODERS, *pillow_plugins])} {' '.join(pillow_plugins)}"

@@ -1,0 +1,185 @@
+"""Reading: a file opened with care, and what tells whether it is still the same.
+
+Nothing here knows of images. Why a file can't be read ends as a :class:`DecodeError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from batchcls.errors import DecodeError
+from batchcls.text import shown
+
+# Up to this size a file is held in memory, so that what is decoded is what the digest is of.
+IN_MEMORY = 32 * 2**20
+_BLOCK = 2**20
+# A file may be changed again within one tick of the clock that stamps it, and look the same. What
+# was stamped this recently is not taken for known (git's "racily clean"). A whole number of
+# seconds tells of a file system that counts in seconds, or, as FAT does, in two.
+_TICK_NS = 50_000_000
+_COARSE_TICK_NS = 2_100_000_000
+_SECOND_NS = 1_000_000_000
+
+_REASONS = {
+    errno.ENOENT: "no such file: it may have vanished, or be a dangling link",
+    errno.ENOTDIR: "no such file: it may have vanished",
+    errno.ESTALE: "no such file: it may have vanished",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.ELOOP: "a link that leads back to itself",
+}
+_NOT_FILES = {
+    stat.S_IFDIR: "a folder, not an image file",
+    stat.S_IFIFO: "a named pipe, not a regular file",
+    stat.S_IFSOCK: "a socket, not a regular file",
+    stat.S_IFCHR: "a device, not a regular file",
+    stat.S_IFBLK: "a device, not a regular file",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What changes with a file's content. Times are in nanoseconds since 1970.
+
+    ``changed`` is that of the inode (ctime), which no program can set: it tells of a content that
+    was replaced and given its old size and modification time. (On Windows: of the creation.)
+    """
+
+    size: int
+    modified: int
+    changed: int
+    inode: int
+
+
+@dataclass(slots=True)
+class Content:
+    """An opened file: ``file`` at its beginning, ``digest`` the SHA-256 of its bytes.
+
+    ``identity`` is None where the file may have changed without a trace. The digest is empty once
+    it is known that what was decoded may not be what it is of.
+    """
+
+    file: IO[bytes]
+    digest: bytes
+    identity: Identity | None
+
+
+def identify(path: str) -> Identity | None:
+    """Look a file up without opening it; None if it isn't a regular file, or can't be looked up."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return identity_of(status) if stat.S_ISREG(status.st_mode) else None
+
+
+def identity_of(status: os.stat_result) -> Identity:
+    """Take from a file's status what identifies its content."""
+    # Inodes of some file systems have 64 bits, and SQLite's integers a sign.
+    inode = (status.st_ino & 0xFFFF_FFFF_FFFF_FFFF) - (1 << 63)
+    return Identity(status.st_size, status.st_mtime_ns, status.st_ctime_ns, inode)
+
+
+@contextlib.contextmanager
+def opened(path: str, max_bytes: int) -> Iterator[Content]:
+    """Open a regular file of at most ``max_bytes``, and take its digest.
+
+    Raises DecodeError with the reason if that can't be done. Errors of whoever uses the file pass
+    through.
+    """
+    now = time.time_ns()
+    try:
+        file = open_regular(path)
+    except OSError as error:
+        raise DecodeError(read_reason(error), lasting=False) from error
+    except ValueError as error:  # a NUL in the name
+        raise DecodeError(f"can't be read: {error}", lasting=False) from error
+    with file:
+        try:
+            before = os.fstat(file.fileno())
+            if before.st_size > max_bytes:
+                raise too_many_bytes(before.st_size, max_bytes)
+            content = _content(file, before.st_size, max_bytes)
+            content.identity = _settled(before, os.fstat(file.fileno()), now)
+        except OSError as error:
+            raise DecodeError(read_reason(error), lasting=False) from error
+        except MemoryError:
+            raise DecodeError("not enough memory to read it", lasting=False) from None
+        try:
+            yield content
+        finally:
+            if content.file is file and identity_of(os.fstat(file.fileno())) != identity_of(before):
+                content.identity = None  # it was changed while it was decoded
+                content.digest = b""
+
+
+def too_many_bytes(size: int, max_bytes: int) -> DecodeError:
+    """Say that a file has more bytes than allowed."""
+    return DecodeError(
+        f"too large: {size:,} bytes, more than {max_bytes:,} (decode.max_bytes)", lasting=False
+    )
+
+
+def _content(file: IO[bytes], size: int, max_bytes: int) -> Content:
+    if size <= IN_MEMORY:
+        data = file.read(IN_MEMORY + 1)
+        if len(data) <= IN_MEMORY:
+            return Content(io.BytesIO(data), hashlib.sha256(data).digest(), None)
+        file.seek(0)  # it grew
+    digest = hashlib.sha256()
+    length = 0
+    while block := file.read(_BLOCK):
+        digest.update(block)
+        length += len(block)
+        if length > max_bytes:  # it grows as fast as we read
+            raise too_many_bytes(length, max_bytes)
+    file.seek(0)
+    return Content(file, digest.digest(), None)
+
+
+def _settled(before: os.stat_result, after: os.stat_result, now: int) -> Identity | None:
+    """Give the identity, if it is sure to change with any later change of the file."""
+    identity = identity_of(before)
+    if identity != identity_of(after):
+        return None
+    stamp = max(identity.modified, identity.changed)
+    coarse = identity.changed % _SECOND_NS == 0
+    return identity if now - stamp > (_COARSE_TICK_NS if coarse else _TICK_NS) else None
+
+
+def open_regular(path: str) -> IO[bytes]:
+    """Open a regular file, and no other: a named pipe would wait, a device might do things."""
+    _require_regular(os.stat(path))
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - the caller's to close
+    try:
+        _require_regular(os.fstat(file.fileno()))  # it may have been replaced meanwhile
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _require_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = stat.S_IFMT(status.st_mode)
+        raise DecodeError(_NOT_FILES.get(kind, "not a regular file"), lasting=False)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_reason(error: OSError) -> str:
+    """Say in a line why the system can't read a file."""
+    if error.errno in _REASONS:
+        return _REASONS[error.errno]
+    return shown(" ".join(f"can't be read: {error.strerror or error}".split()))[:300]

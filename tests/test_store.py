@@ -1,0 +1,394 @@
+"""The store, as a user meets it: what is kept, what it saves, and that it changes no report."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import Result, make_classes, picture
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that tells dark from light."""
+    folder = make_classes(tmp_path_factory.mktemp("model"))
+    target = folder / "model.batchcls"
+    subprocess.run(
+        [sys.executable, "-m", "batchcls", "train", folder / "tags.tsv", "-o", target, "-q"],
+        check=True,
+        cwd=folder,
+    )
+    return target
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Where the store of the test is, once there is one."""
+    return Path(f"{tmp_path}-store") / "store.sqlite"
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """24 images and two files that can't be read, last modified a while ago."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(24):
+        picture(number).save(folder / f"{number:02}.png")
+    (folder / "broken.png").write_bytes((folder / "00.png").read_bytes()[:100])
+    (folder / "empty.jpg").touch()
+    settle()
+    return folder
+
+
+def settle() -> None:
+    """Let the clock that stamps files go on, so that what was written counts as at rest."""
+    time.sleep(0.1)
+
+
+@pytest.fixture
+def run(batchcls: Run, images: Path, model: Path, tmp_path: Path) -> Callable[..., dict[str, int]]:
+    """Run over the images; gives the counts of the summary."""
+
+    def running(*options: str | Path, output: str = "report.csv", **env: str) -> dict[str, int]:
+        result = batchcls(
+            *("run", "images", "-o", output, "--summary", "summary.json", "--no-unknown"),
+            *(["-m", model] if "-m" not in options else []),
+            *options,
+            **env,
+        )
+        assert result.status == 3, result.err
+        running.err = result.err  # type: ignore[attr-defined]
+        counts: dict[str, int] = json.loads((tmp_path / "summary.json").read_text())["counts"]
+        return counts
+
+    return running
+
+
+def opened_files(tmp_path: Path, *arguments: str | Path) -> set[str]:
+    """Run the command under strace; give the files in ``images`` that were opened."""
+    trace = tmp_path / "trace"
+    done = subprocess.run(
+        ["strace", "-f", "-e", "trace=open,openat", "-o", trace]
+        + [sys.executable, "-m", "batchcls", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "ptrace" in done.stderr:
+        pytest.skip(f"strace: {done.stderr}")
+    lines = trace.read_text(errors="replace").splitlines()
+    names = (line.split('"')[1] for line in lines if '"' in line)
+    return {os.path.basename(name) for name in names if "images/" in name}
+
+
+class TestNothingTwice:
+    def test_the_second_run_knows_everything(self, run):
+        first = run()
+        assert (first["images"], first["recalled"], first["computed"]) == (26, 0, 26)
+        second = run()
+        assert (second["images"], second["recalled"], second["computed"]) == (26, 26, 0)
+        assert (second["ok"], second["error"]) == (24, 2)
+
+    @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+    def test_an_unchanged_file_is_not_opened(self, images, model, tmp_path):
+        everything = {path.name for path in images.iterdir()}
+        arguments = ("run", "images", "-m", model)
+        assert opened_files(tmp_path, *arguments) == everything
+        assert opened_files(tmp_path, *arguments) == set()
+        picture(99).save(images / "03.png")
+        assert opened_files(tmp_path, *arguments) == {"03.png"}
+
+    def test_what_was_moved_renamed_or_copied_is_not_computed_again(self, run, images):
+        run()
+        (images / "sub").mkdir()
+        (images / "00.png").rename(images / "sub" / "moved.png")
+        (images / "01.png").rename(images / "renamed.png")
+        shutil.copy(images / "02.png", images / "copied.png")
+        (images / "broken.png").rename(images / "still broken.png")
+        counts = run()
+        assert (counts["images"], counts["computed"]) == (27, 0)
+
+    def test_what_was_edited_is_computed_again(self, run, images):
+        run()
+        before = (images / "05.png").stat()
+        data = bytearray((images / "05.png").read_bytes())
+        other = (images / "06.png").read_bytes()
+        (images / "05.png").write_bytes(other)
+        assert run()["computed"] == 0, "its content was known"
+        picture(77).save(images / "05.png")
+        assert run()["computed"] == 1
+        # An edit that hides itself: the same size, and the old time of modification.
+        data[-5] ^= 1  # the checksum of the last chunk, which no decoder minds
+        (images / "05.png").write_bytes(data)
+        os.utime(images / "05.png", ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert run()["computed"] == 1
+
+    def test_a_new_model_needs_no_image_again(self, run, images, batchcls, tmp_path, model):
+        run()
+        labels = (tmp_path / "report.csv").read_text()
+        make_classes(tmp_path / "more", count=6)
+        tags = (tmp_path / "more" / "tags.tsv").read_text().replace("dark\n", "gloomy\n")
+        (tmp_path / "more" / "tags.tsv").write_text(tags)
+        options = ("--framing", framing_of(model), "-o", "new.batchcls")
+        result = batchcls("train", "more/tags.tsv", *options)
+        assert result.status == 0, result.err
+        counts = run("-m", "new.batchcls")
+        assert (counts["images"], counts["computed"]) == (26, 0)
+        assert (tmp_path / "report.csv").read_text() != labels
+
+    def test_training_again_reads_no_image(self, tmp_path, batchcls):
+        make_classes(tmp_path / "images")
+        settle()
+        arguments = ("train", "images/tags.tsv", "-f", "efficientnet-lite0")
+        assert batchcls(*arguments, "-o", "one.batchcls").status == 0
+        opened = opened_files(tmp_path, *arguments, "-o", "two.batchcls")
+        assert {name for name in opened if name.endswith(".jpg")} == set()
+        one, two = (weights_of(tmp_path / f"{name}.batchcls") for name in ("one", "two"))
+        assert one == two
+
+
+def weights_of(model: Path) -> bytes:
+    import zipfile
+
+    with zipfile.ZipFile(model) as archive:
+        return archive.read("classifier/weights.npy")
+
+
+def framing_of(model: Path) -> str:
+    import zipfile
+
+    with zipfile.ZipFile(model) as archive:
+        framing: str = json.loads(archive.read("manifest.json"))["featurizer"]["framing"]
+    return framing
+
+
+class TestTheReportIsTheSame:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            (),
+            ("--top", "2"),
+            ("--scores",),
+            ("--review-below", "0.99"),
+            ("-m", "imagenet"),
+            ("-m", "imagenet", "--top", "3"),
+            ("-m", "imagenet", "--top", "12"),
+            ("-m", "imagenet", "--scores"),
+            ("--jobs", "1"),
+        ],
+        ids=" ".join,
+    )
+    def test_with_without_and_with_half_a_store(self, run, images, tmp_path, options):
+        def report(name: str, *more: str) -> bytes:
+            run(*options, *more, output=f"{name}.csv")
+            return (tmp_path / f"{name}.csv").read_bytes()
+
+        without = report("without", "--no-store")
+        half = [images / f"{number:02}.png" for number in range(0, 24, 2)]
+        aside = tmp_path / "aside"
+        aside.mkdir()
+        for image in half:
+            image.rename(aside / image.name)
+        run(*options)
+        for image in half:
+            (aside / image.name).rename(image)
+        assert report("half") == without
+        assert report("all") == without
+
+    def test_a_store_filled_for_another_report_changes_nothing(self, run, tmp_path):
+        run("-m", "imagenet")
+        run("-m", "imagenet", "--scores", output="scores.csv")
+        scores = (tmp_path / "scores.csv").read_bytes()
+        run("-m", "imagenet", "--scores", "--no-store", output="scores.csv")
+        assert (tmp_path / "scores.csv").read_bytes() == scores
+
+    def test_other_limits_are_not_mixed_up(self, run):
+        assert run()["error"] == 2
+        assert run(BATCHCLS_DECODE_MAX_PIXELS="1000")["error"] == 26
+        assert run()["error"] == 2
+        assert run(BATCHCLS_DECODE_MAX_BYTES="200")["error"] == 26
+        assert run()["error"] == 2
+
+
+class TestAStoreThatCantBeUsed:
+    def damaged(self, store: Path) -> None:
+        store.write_bytes(b"\0" * 4096)
+
+    def cut_off(self, store: Path) -> None:
+        data = store.read_bytes()
+        store.write_bytes(data[: len(data) // 2])
+
+    def newer(self, store: Path) -> None:
+        with sqlite3.connect(store) as database:
+            database.execute("PRAGMA user_version = 99")
+        database.close()
+
+    def of_another_program(self, store: Path) -> None:
+        store.unlink()
+        with sqlite3.connect(store) as database:
+            database.execute("CREATE TABLE precious (a)")
+        database.close()
+
+    def a_folder(self, store: Path) -> None:
+        store.unlink()
+        store.mkdir()
+
+    @pytest.mark.parametrize(
+        ("harm", "word"),
+        [
+            ("damaged", "damaged"),
+            ("cut_off", "damaged"),
+            ("newer", "newer batchcls"),
+            ("of_another_program", "another program"),
+            ("a_folder", "unable to open"),
+        ],
+    )
+    def test_it_is_said_and_the_report_is_the_same(self, run, store, tmp_path, harm, word):
+        run()
+        report = (tmp_path / "report.csv").read_bytes()
+        getattr(self, harm)(store)
+        kept = None if store.is_dir() else store.read_bytes()
+        assert run()["computed"] > 0
+        assert (tmp_path / "report.csv").read_bytes() == report
+        warnings = [line for line in run.err.splitlines() if "the store" in line]
+        assert len(warnings) == 1, run.err
+        assert word in warnings[0]
+        assert "going on without it" in warnings[0]
+        assert kept is None or store.read_bytes() == kept, "it is not ours to change"
+
+    def test_no_store_says_nothing_and_makes_none(self, run, store):
+        run("--no-store")
+        assert "store" not in run.err
+        assert not store.exists()
+
+    def test_a_folder_that_is_a_file(self, run, tmp_path):
+        (tmp_path / "file").touch()
+        run(BATCHCLS_STORE_FOLDER=str(tmp_path / "file"))
+        assert "the store" in run.err
+
+    def test_held_by_a_hung_process(self, run, store, monkeypatch):
+        run()
+        holder = sqlite3.connect(store, isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+        code = (
+            "import sys; from batchcls.store import schema; schema.BUSY_SECONDS = 0.3\n"
+            "sys.argv = ['batchcls', 'run', 'images', '-m', 'imagenet']\n"
+            "from batchcls.__main__ import main; main()"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+        holder.close()
+        assert done.returncode == 3
+        assert "database is locked; going on without it" in done.stderr
+
+    def test_bytes_that_changed_never_change_a_report(self, run, store, tmp_path):
+        """SQLite does not notice them all; a checksum in each row does."""
+        run()
+        report = (tmp_path / "report.csv").read_bytes()
+        whole = store.read_bytes()
+        chance = random.Random(5)
+        for _ in range(12):
+            data = bytearray(whole)
+            for _ in range(40):
+                data[chance.randrange(100, len(data))] ^= 1 << chance.randrange(8)
+            store.write_bytes(data)
+            for beside in ("-wal", "-shm"):
+                Path(f"{store}{beside}").unlink(missing_ok=True)
+            run()
+            assert (tmp_path / "report.csv").read_bytes() == report
+
+
+class TestCache:
+    def test_info(self, run, batchcls, store):
+        run()
+        info = json.loads(batchcls("cache", "info", "--json").out)
+        assert info["path"] == str(store)
+        assert info["bytes"] > 10_000
+        assert (info["files"], info["contents"], info["unreadable"]) == (26, 26, 2)
+        assert [result["count"] for result in info["results"]] == [24, 24]
+        assert "26" in batchcls("cache", "info").out
+
+    def test_files_that_are_gone_are_taken_out(self, run, batchcls, images):
+        run()
+        (images / "00.png").unlink()
+        (images / "01.png").rename(images / "elsewhere.png")
+        run()
+        assert "2 files, 1 content," in batchcls("cache", "prune", "--gone").out
+        info = json.loads(batchcls("cache", "info", "--json").out)
+        assert (info["files"], info["contents"]) == (25, 25)
+        assert run()["computed"] == 0
+
+    def test_a_disk_that_is_not_mounted_is_not_gone(self, run, batchcls, images):
+        (images / "sub").mkdir()
+        for image in images.glob("*.*"):
+            image.rename(images / "sub" / image.name)
+        run()
+        images.rename(images.with_name("unmounted"))
+        images.mkdir()
+        assert "0 files" in batchcls("cache", "prune", "--gone").out
+        (images / "other.png").touch()  # mounted, and they are gone
+        assert "26 files" in batchcls("cache", "prune", "--gone").out
+
+    def test_what_was_not_used_for_long(self, run, batchcls, store, images):
+        run()
+        with sqlite3.connect(store) as database:
+            database.execute("UPDATE content SET used = used - 100")
+            database.execute("UPDATE content SET used = used + 100 WHERE id % 2")
+        database.close()
+        assert "13 contents" in batchcls("cache", "prune", "--unused", "30").out
+        assert run()["computed"] == 13
+        with sqlite3.connect(store) as database:
+            database.execute("UPDATE content SET used = used - 100")
+        database.close()
+        run()  # which uses them
+        assert " 0 contents" in batchcls("cache", "prune", "--unused", "30").out
+
+    def test_size(self, run, batchcls, store):
+        run()
+        before = store.stat().st_size
+        assert "26 contents" in batchcls("cache", "prune", "--max-gigabytes", "0").out
+        assert store.stat().st_size < before
+        assert run()["computed"] == 26
+
+    def test_a_store_that_outgrows_its_limit_is_made_smaller(self, run, store):
+        run(BATCHCLS_STORE_MAX_GIGABYTES="0.0001")
+        with sqlite3.connect(store) as database:
+            [count] = database.execute("SELECT count(*) FROM content").fetchone()
+        database.close()
+        assert count == 0
+        assert run.err.count("warning") == 1  # of the unreadable ones
+
+    def test_clear(self, run, batchcls, store):
+        run()
+        assert "cleared" in batchcls("cache", "clear").out
+        assert not store.exists()
+        assert "there was no store" in batchcls("cache", "clear").out
+        assert run()["computed"] == 26
+
+    def test_clear_mends_a_damaged_one_and_leaves_anothers(self, run, batchcls, store):
+        run()
+        store.write_bytes(b"nonsense" * 1000)
+        result = batchcls("cache", "info")
+        assert (result.status, "damaged" in result.err) == (1, True)
+        assert batchcls("cache", "clear").status == 0
+        assert not store.exists()
+        with sqlite3.connect(store) as database:
+            database.execute("CREATE TABLE precious (a)")
+        database.close()
+        result = batchcls("cache", "clear")
+        assert result.status == 2
+        assert "another program" in result.err
+        assert store.exists()
