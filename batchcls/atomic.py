@@ -9,6 +9,7 @@ import secrets
 import stat
 import sys
 import weakref
+import zlib
 from collections.abc import Iterator
 from typing import IO
 
@@ -61,7 +62,8 @@ class AtomicFile:
                 f"{shown(self.path)}: the folder {shown(folder)} does not exist",
                 hint="Create it, or name a file elsewhere.",
             )
-        temporary = os.path.join(folder, f".batchcls-{secrets.token_hex(8)}.tmp")
+        beginning, ending = _temporary_name(self._target)
+        temporary = os.path.join(folder, f"{beginning}{secrets.token_hex(8)}{ending}")
         # Before the file is there, so that no interruption, nor the end of the process, leaves it.
         self._cleanup = weakref.finalize(self, _remove, temporary)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -114,6 +116,25 @@ class AtomicFile:
                 f"{what}: can't be written: {error.strerror or error}",
                 hint="What stood there before is untouched." if self._temporary else "",
             ) from error
+
+
+def _temporary_name(target: str) -> tuple[str, str]:
+    """Give what the name of an unfinished ``target`` begins and ends with."""
+    name = os.fsencode(os.path.basename(target))
+    return f".batchcls-{zlib.crc32(name):08x}-", ".tmp"
+
+
+def remove_left_over(path: str) -> None:
+    """Remove what processes that were killed while they wrote ``path`` have left of it.
+
+    To be called only while nobody writes it.
+    """
+    target = os.path.realpath(path)
+    folder, (beginning, ending) = os.path.dirname(target), _temporary_name(target)
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(beginning) and entry.name.endswith(ending):
+                _remove(entry.path)
 
 
 def write_atomically(path: str, data: bytes) -> None:

@@ -25,8 +25,10 @@ _MOST_BYTES = 500  # of what the lock file says; a larger one is not ours
 
 
 @contextlib.contextmanager
-def alone_on(report: str, wait: float, say: Callable[[str], None]) -> Iterator[None]:
-    """Let no other run write ``report`` meanwhile: for that a lock file lies beside it.
+def alone_on(report: str, wait: float, say: Callable[[str], None]) -> Iterator[bool]:
+    """Let no other run write ``report`` meanwhile, if it can be: give whether none does.
+
+    For that a lock file lies beside the report.
 
     Another one's end is waited for up to ``wait`` seconds; then BusyError says who it is. Two names
     of one report, by links, have one lock. Where there can be no lock (standard output, a device, a
@@ -39,12 +41,12 @@ def alone_on(report: str, wait: float, say: Callable[[str], None]) -> Iterator[N
     lock = _lock_of(report)
     descriptor = None if lock is None else _acquire(lock, report, wait, say)
     if lock is None or descriptor is None:
-        yield
+        yield False
         return
     taker = os.getpid()
     try:
         _sign(descriptor)
-        yield
+        yield True
     finally:
         if os.getpid() == taker:
             locking.release(lock, descriptor)

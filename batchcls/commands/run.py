@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from batchcls import reportpath
 from batchcls.assembly import STDOUT, store_folder
+from batchcls.atomic import remove_left_over
 from batchcls.commands.choose import model_name
 from batchcls.commands.runend import End, tell_end
 from batchcls.errors import ConfigError, UsageError
@@ -73,7 +74,9 @@ def run_command(
     try:
         if plan.report != STDOUT:
             reportpath.make_folders(plan.template, plan.report)
-        with alone_on(plan.report, settings.run.wait, terminal.say):
+        with alone_on(plan.report, settings.run.wait, terminal.say) as alone:
+            if alone:
+                remove_left_over(plan.report)
             return guarded(
                 work,
                 seconds=settings.decode.max_seconds,
