@@ -13,11 +13,13 @@ import numpy as np
 
 from batchcls.crossvalidation import losses
 from batchcls.errors import PluginFailedError, TagsError
-from batchcls.pipeline import ChunkClassifier, Engine, chunked
+from batchcls.pipeline import Engine, chunked
 from batchcls.records import ImageFile, Prediction, TaggedImage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from batchcls.classification import ChunkClassifier
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,15 @@ class Evaluation:
     predictions: Sequence[Prediction]
 
     @property
+    def unknown(self) -> int | None:
+        """Count the images whose label a run would withhold; None where the model can't tell.
+
+        All are of classes that it knows, so these are false alarms.
+        """
+        distances = [one.distance for one in self.predictions if one.distance is not None]
+        return sum(distance > 1 for distance in distances) if distances else None
+
+    @property
     def mistakes(self) -> list[tuple[TaggedImage, Prediction]]:
         """Give the images that got another label than their tag's."""
         pairs = zip(self.tags, self.predictions, strict=True)
@@ -101,7 +112,8 @@ def evaluate(
         raise TagsError(problems)
     files = [ImageFile(tag.path, tag.path) for tag in tags]
     predictions: list[Prediction] = []
-    for chunk in engine.map(work, chunked(files)):
+    for outcomes in engine.map(work, chunked(files)):
+        chunk = [outcome.prediction for outcome in outcomes]
         for prediction in chunk:
             if prediction.fault is not None:  # no tag is to blame
                 raise PluginFailedError(

@@ -33,8 +33,8 @@ class Judge:
                 status=Status.UNKNOWN,
                 label=None,
                 score=None,
-                error=f"unlike the training images: at {distance:.2f} times the distance that "
-                f"those have among themselves; it would have been {nearest} at {score:.2f}",
+                error=f"unlike the training images: {distance:.2f} times as far from them as the "
+                f"model allows; it would have been {nearest}, {score:.2f}",
             )
         if score < self.review_below:
             return replace(

@@ -10,18 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from batchcls import modelfile
 from batchcls.atomic import write_atomically
+from batchcls.classification import ChunkClassifier, NoRecorder
 from batchcls.context import Context
 from batchcls.decode import DEFAULT_MAX_PIXELS, Decoder
 from batchcls.engines.local import LocalEngine
 from batchcls.errors import ModelFileError, PluginError, UsageError
+from batchcls.extraction import NO_LIMIT, Extractor, NoCare, NoMemory
 from batchcls.framing import PREPROCESSING, Framing
+from batchcls.judging import Judge
+from batchcls.novelty import Novelty
 from batchcls.options import checked_options, made
-from batchcls.pipeline import ChunkClassifier, Extractor, chunked
+from batchcls.pipeline import chunked
 from batchcls.plugins import registry
 from batchcls.records import ImageFile, Prediction
 from batchcls.text import shown
 
 if TYPE_CHECKING:
+    from batchcls.classification import Recorder
+    from batchcls.extraction import Care, Memory
     from batchcls.interfaces import Classifier, Featurizer
     from batchcls.manifest import Manifest
 
@@ -40,6 +46,8 @@ class Model:
     digest: str
     training_images: Sequence[str] = field(default=(), repr=False)
     """The images that the classifier was fitted to, in that order, where it can name them."""
+    novelty: Novelty | None = field(default=None, repr=False)
+    """What tells images unlike all of training; None where the model can't."""
 
     def __reduce__(self) -> tuple[Callable[[bytes], Model], tuple[bytes]]:
         return _unpacked, (self.pack(),)
@@ -61,8 +69,13 @@ class Model:
                 hint="Name a model file, which `batchcls train` makes, or a ready model: "
                 + ", ".join(ready),
             )
+        return cls.from_file(name, modelfile.read(name))
+
+    @classmethod
+    def from_file(cls, name: str, contents: modelfile.Contents) -> Model:
+        """Make the model of what the file ``name`` holds. Raises ModelFileError, which names it."""
         try:
-            return cls.from_contents(modelfile.read(name))
+            return cls.from_contents(contents)
         except ValueError as error:
             raise ModelFileError(f"{shown(name)}: {error}") from None
         except ModelFileError:  # names the file
@@ -91,7 +104,15 @@ class Model:
             classifier_class = registry().classifier(manifest.classifier.name)
         classifier = made_classifier(classifier_class, manifest.classifier.options)
         classifier.restore(contents.state, featurizer.dimension, len(manifest.classes))
-        return cls(manifest, featurizer, classifier, contents.digest, contents.training_images)
+        novelty = contents.novelty
+        return cls(
+            manifest,
+            featurizer,
+            classifier,
+            contents.digest,
+            contents.training_images,
+            Novelty.restore(novelty, featurizer.dimension) if novelty else None,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file, in one step."""
@@ -104,6 +125,7 @@ class Model:
             self.classifier.to_state(),
             self.featurizer.to_files(),
             self.training_images,
+            self.novelty.to_state() if self.novelty is not None else None,
         )
 
     @property
@@ -122,9 +144,16 @@ class Model:
         return bool(self.training_images) and hasattr(self.classifier, "explain")
 
     def chunk_classifier(
-        self, max_pixels: int = DEFAULT_MAX_PIXELS, *, explain: bool = False
+        self,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        *,
+        explain: bool = False,
+        max_bytes: int = NO_LIMIT,
+        memory: Memory | None = None,
+        recorder: Recorder | None = None,
+        care: Care | None = None,
     ) -> ChunkClassifier:
-        """Give the work of a run: a chunk of image files → their predictions.
+        """Give the work of a run: a chunk of image files → what comes of them.
 
         With ``explain`` they name the training images that decided; UsageError where the
         classifier can't.
@@ -135,9 +164,22 @@ class Model:
                 hint="One that compares with the training images can: train with the plugin "
                 "batchcls-neighbors (--classifier knn).",
             )
-        extractor = Extractor(Decoder(max_pixels), self.featurizer, [self.framing])
-        names = self.training_images if explain else None
-        return ChunkClassifier(extractor, self.classifier, self.classes, names)
+        extractor = Extractor(
+            Decoder(max_pixels),
+            self.featurizer,
+            [self.framing],
+            max_bytes=max_bytes,
+            memory=memory or NoMemory(),
+            care=care or NoCare(),
+        )
+        return ChunkClassifier(
+            extractor,
+            self.classifier,
+            self.classes,
+            training_images=self.training_images if explain else None,
+            novelty=self.novelty,
+            recorder=recorder or NoRecorder(),
+        )
 
     def predict(
         self,
@@ -146,13 +188,25 @@ class Model:
         jobs: int = 0,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         explain: bool = False,
+        review_below: float = 0.0,
+        unknown: bool = True,
     ) -> list[Prediction]:
         """Classify image files: one prediction for each path, in their order.
 
         A file that can't be read gets the status ``error`` and a reason; nothing is raised for
-        it. ``jobs`` threads work on it, 0 being as many as there are cores.
+        it. ``jobs`` threads work on it, 0 being as many as there are cores. A score below
+        ``review_below`` gives the status ``review``; an image unlike all training images has the
+        status ``unknown`` and no label, if ``unknown`` is set.
         """
-        return list(self.predict_iter(paths, jobs=jobs, max_pixels=max_pixels, explain=explain))
+        stream = self.predict_iter(
+            paths,
+            jobs=jobs,
+            max_pixels=max_pixels,
+            explain=explain,
+            review_below=review_below,
+            unknown=unknown,
+        )
+        return list(stream)
 
     def predict_iter(
         self,
@@ -161,14 +215,17 @@ class Model:
         jobs: int = 0,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         explain: bool = False,
+        review_below: float = 0.0,
+        unknown: bool = True,
     ) -> Iterator[Prediction]:
         """Do as :meth:`predict`, as a stream: memory does not grow with the number of paths."""
         if isinstance(paths, (str, bytes, os.PathLike)):
             raise TypeError("paths is a list of paths, not one path")
         files = (ImageFile(os.fsdecode(path), os.fsdecode(path)) for path in paths)
         work = self.chunk_classifier(max_pixels, explain=explain)
-        for predictions in LocalEngine(jobs).map(work, chunked(files)):
-            yield from predictions
+        judge = Judge(review_below, unknown)
+        for outcomes in LocalEngine(jobs).map(work, chunked(files)):
+            yield from (judge(outcome.prediction) for outcome in outcomes)
 
 
 def made_classifier(classifier_class: type[Classifier], options: Mapping[str, Any]) -> Classifier:

@@ -1,11 +1,11 @@
 """The model file ``*.batchcls``: a zip that holds no code.
 
 ``manifest.json``, ``classifier/NAME.npy`` for each array of the classifier and ``classifier/NAME``
-for bytes of its own form, ``featurizer/NAME`` for each file of the featurizer, and, where the
-classifier can name them, ``training-images.txt``, a name on a line. Reading one trusts
-nothing in it: names, sizes and digests are checked before a member is used, arrays can't be
-pickles, nothing is unpacked to more than the file's own size, and nothing is ever written to the
-disk.
+for bytes of its own form, ``featurizer/NAME`` for each file of the featurizer, ``novelty/NAME.npy``
+for each array that tells unknown images, if there are any, and, where the classifier can name them,
+``training-images.txt``, a name on a line. Reading one trusts nothing in it: names, sizes and
+digests are checked before a member is used, arrays can't be pickles, nothing is unpacked to more
+than the file's own size, and nothing is ever written to the disk.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import stat
 import struct
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
 from batchcls.arrays import from_npy, to_npy
 from batchcls.errors import ModelFileError
-from batchcls.manifest import FORMAT, Manifest
+from batchcls.manifest import FORMAT, OLDEST_FORMAT, Manifest
 from batchcls.text import shown
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ SUFFIX = ".batchcls"
 MANIFEST = "manifest.json"
 IMAGES = "training-images.txt"
 _MEMBER = re.compile(
-    r"training-images\.txt|classifier/[A-Za-z0-9_-]{1,100}\.[A-Za-z0-9]{1,20}|featurizer/[A-Za-z0-9_][\w.-]{0,99}",
+    r"training-images\.txt|classifier/[A-Za-z0-9_-]{1,100}\.[A-Za-z0-9]{1,20}"
+    r"|featurizer/[A-Za-z0-9_][\w.-]{0,99}|novelty/[a-z_]{1,100}\.npy",
     re.A,
 )
 _MAX_MEMBERS = 100
@@ -55,7 +56,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip's first date: the same model gives the sam
 class Contents:
     """What a model file holds. ``digest`` is the SHA-256 of the file.
 
-    ``training_images`` names the images that the classifier was fitted to, in that order.
+    ``training_images`` names the images that the classifier was fitted to, in that order;
+    ``novelty`` is empty where the model can't tell unknown images.
     """
 
     manifest: Manifest
@@ -63,6 +65,7 @@ class Contents:
     featurizer_files: Mapping[str, bytes]
     digest: str
     training_images: Sequence[str] = ()
+    novelty: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def pack(
@@ -70,6 +73,7 @@ def pack(
     state: Mapping[str, NDArray[Any] | bytes],
     featurizer_files: Mapping[str, bytes],
     training_images: Sequence[str] = (),
+    novelty: Mapping[str, NDArray[Any]] | None = None,
 ) -> bytes:
     """Give the bytes of a model file; the manifest's ``members`` are filled in here."""
     members: dict[str, bytes] = {}
@@ -80,6 +84,8 @@ def pack(
             members[f"classifier/{name}.npy"] = to_npy(part)
     for name, data in featurizer_files.items():
         members[f"featurizer/{name}"] = data
+    for name, array in (novelty or {}).items():
+        members[f"novelty/{name}.npy"] = to_npy(array)
     if training_images:
         members[IMAGES] = "\n".join(training_images).encode("utf-8")
     for name in members:
@@ -159,6 +165,7 @@ def _contents(file: IO[bytes], size: int) -> Contents:
             raise ValueError(f"broken: {name} is not what it was when the model was saved")
     state: dict[str, NDArray[Any] | bytes] = {}
     files: dict[str, bytes] = {}
+    novelty: dict[str, NDArray[Any]] = {}
     images = _names(members.pop(IMAGES, b""))
     for name, content in members.items():
         folder, _, file_name = name.partition("/")
@@ -166,9 +173,11 @@ def _contents(file: IO[bytes], size: int) -> Contents:
             state[file_name.removesuffix(".npy")] = _array(name, content)
         elif folder == "classifier":
             state[file_name] = content
+        elif folder == "novelty":
+            novelty[file_name.removesuffix(".npy")] = _array(name, content)
         else:
             files[file_name] = content
-    return Contents(manifest, state, files, _digest(file), images)
+    return Contents(manifest, state, files, _digest(file), images, novelty)
 
 
 def _check_ends(file: IO[bytes], size: int) -> None:
@@ -223,7 +232,7 @@ def _manifest(data: bytes) -> Manifest:
             raise ValueError(
                 f"made by a newer batchcls (format {number}; this one reads {FORMAT}); upgrade"
             )
-        if number != FORMAT:
+        if number < OLDEST_FORMAT:
             raise ValueError(f"of a format that never was: {number}")
         manifest = msgspec.json.decode(data, type=Manifest)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:

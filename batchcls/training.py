@@ -18,20 +18,25 @@ from batchcls.crossvalidation import (
     stratified_sample,
 )
 from batchcls.errors import PluginFailedError, TagsError
+from batchcls.extraction import Extractor
 from batchcls.framing import PREPROCESSING, Framing
 from batchcls.manifest import ClassifierEntry, FeaturizerEntry, Manifest
 from batchcls.model import Model, made_classifier
+from batchcls.noveltyfitting import FittedNovelty, fit_novelty
 from batchcls.options import to_json
-from batchcls.pipeline import Extractor, chunked
+from batchcls.pipeline import chunked
 from batchcls.records import ImageFile, TaggedImage
+from batchcls.store.memory import RecallingExtractor
 from batchcls.text import shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from batchcls.decode import Decoder
+    from batchcls.extraction import Extracted
     from batchcls.interfaces import Classifier, Featurizer
     from batchcls.pipeline import Engine
+    from batchcls.store.memory import StoreMemory
 
 # Framings are compared on at most this many images, each of which is featurized four times.
 FRAMING_SAMPLE = 400
@@ -44,7 +49,8 @@ class Parts:
     """What a model is made of. ``framing`` None lets cross-validation choose.
 
     Options are as given, those of the classifier without what cross-validation is to choose.
-    Plugins are named by package and version, empty for what ships with batchcls.
+    Plugins are named by package and version, empty for what ships with batchcls. ``memory`` gives,
+    for framings, what the store knows of features in them.
     """
 
     decoder: Decoder
@@ -56,6 +62,15 @@ class Parts:
     classifier_options: Mapping[str, Any] = field(default_factory=dict)
     featurizer_plugin: str = ""
     classifier_plugin: str = ""
+    memory: Callable[[Sequence[Framing]], StoreMemory | None] = lambda _: None
+
+    def extractor(self, framings: Sequence[Framing]) -> Callable[[list[ImageFile]], Extracted]:
+        """Give what turns files into features in these framings."""
+        memory = self.memory(framings)
+        if memory is None:
+            return Extractor(self.decoder, self.featurizer, framings)
+        extractor = Extractor(self.decoder, self.featurizer, framings, memory=memory)
+        return RecallingExtractor(extractor, memory)
 
     @property
     def candidates(self) -> list[Mapping[str, Any]]:
@@ -68,13 +83,15 @@ class Training:
     """A trained model and how it did.
 
     ``validation`` is the cross-validation that chose the options; ``framing_losses`` the
-    cross-validated log-loss of each framing that was compared.
+    cross-validated log-loss of each framing that was compared; ``novelty`` what was found of
+    unknown images, None where the training images can't tell.
     """
 
     model: Model
     images_per_class: dict[str, int]
     validation: CrossValidation
     framing_losses: dict[Framing, float]
+    novelty: FittedNovelty | None = None
 
 
 def too_few_classes(tags: Sequence[TaggedImage]) -> list[str]:
@@ -109,6 +126,7 @@ def train(
     )
     classifier = made_classifier(parts.classifier_class, validation.options)
     classifier.fit(features, targets, len(classes))
+    novelty = fit_novelty(features, targets)
     counts = np.bincount(targets, minlength=len(classes))
     images_per_class = {name: int(count) for name, count in zip(classes, counts, strict=True)}
     manifest = Manifest(
@@ -132,11 +150,18 @@ def train(
             plugin=parts.classifier_plugin,
         ),
         training={"images": len(tags), "images_per_class": images_per_class},
-        metrics=_metrics(validation, framing_losses),
+        metrics=_metrics(validation, framing_losses, novelty),
     )
     names = _names(tags) if hasattr(parts.classifier_class, "explain") else []
-    model = Model(manifest, parts.featurizer, classifier, digest="", training_images=names)
-    return Training(model, images_per_class, validation, framing_losses)
+    model = Model(
+        manifest,
+        parts.featurizer,
+        classifier,
+        digest="",
+        training_images=names,
+        novelty=novelty.novelty if novelty is not None else None,
+    )
+    return Training(model, images_per_class, validation, framing_losses, novelty)
 
 
 def _features(
@@ -176,7 +201,7 @@ def _extract(
     on_progress: Callable[[int], None],
 ) -> list[NDArray[np.float32]]:
     """Featurize tagged images: float32 ``[N, D]`` for each framing. TagsError lists the bad."""
-    extractor = Extractor(parts.decoder, parts.featurizer, framings)
+    extractor = parts.extractor(framings)
     files = [ImageFile(tag.path, tag.path) for tag in tags]
     blocks: list[list[NDArray[np.float32]]] = [
         [np.empty((0, parts.featurizer.dimension), np.float32)] for _ in framings
@@ -209,7 +234,9 @@ def _names(tags: Sequence[TaggedImage]) -> list[str]:
     return [shown(os.path.relpath(path, folder).replace(os.sep, "/")) for path in paths]
 
 
-def _metrics(validation: CrossValidation, losses: dict[Framing, float]) -> dict[str, Any]:
+def _metrics(
+    validation: CrossValidation, losses: dict[Framing, float], novelty: FittedNovelty | None
+) -> dict[str, Any]:
     return {
         "cross_validation": {
             "folds": validation.folds,
@@ -219,4 +246,5 @@ def _metrics(validation: CrossValidation, losses: dict[Framing, float]) -> dict[
             "log_loss": validation.log_loss,
         },
         "log_loss_by_framing": {framing.value: loss for framing, loss in losses.items()},
+        "unknown": novelty.to_dict() if novelty is not None else None,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -146,6 +147,27 @@ def test_the_command_prints_the_metrics_as_json(tmp_path, batchcls):
     assert found["micro_accuracy"] == found["macro_accuracy"] == 1
     assert found["confusion_matrix"] == [[3, 0], [0, 3]]
     assert 0 <= found["log_loss"] < 0.7
+
+
+def test_it_counts_the_images_that_would_be_withheld_as_unknown(tmp_path, batchcls):
+    make_classes(tmp_path, count=4)
+    picture().save(tmp_path / "other.png")
+    (tmp_path / "test.tsv").write_text("dark/0.jpg\tdark\nlight/1.jpg\tlight\nother.png\tlight\n")
+    batchcls("train", "tags.tsv", "-o", "m.batchcls", "-q")
+    result: Result = batchcls("evaluate", "test.tsv", "-m", "m.batchcls", "--json")
+    found = json.loads(result.out)
+    assert found["unknown"] == 1
+    assert sum(map(sum, found["confusion_matrix"])) == 3  # by the labels as they were given
+    result = batchcls("evaluate", "test.tsv", "-m", "m.batchcls")
+    assert re.search(r"^called unknown +1$", result.out, re.MULTILINE)
+
+
+def test_a_model_that_cannot_tell_unknown_images_counts_none(tmp_path, batchcls):
+    make_classes(tmp_path, count=2)
+    batchcls("train", "tags.tsv", "-o", "m.batchcls", "-q")
+    result: Result = batchcls("evaluate", "tags.tsv", "-m", "m.batchcls", "--json")
+    assert json.loads(result.out)["unknown"] is None
+    assert "unknown" not in batchcls("evaluate", "tags.tsv", "-m", "m.batchcls").out
 
 
 def test_the_command_lists_every_tag_of_a_class_that_the_model_does_not_know(tmp_path, batchcls):

@@ -29,12 +29,14 @@ from batchcls.context import Context
 from batchcls.errors import BatchclsError, ExitStatus, ModelFileError, PluginError
 from batchcls.framing import PREPROCESSING
 from batchcls.manifest import ClassifierEntry, FeaturizerEntry, Manifest
+from batchcls.novelty import Novelty
 
 from .conftest import Result, fuzzed, picture
 
 CANARY = "executed"
 NETWORK = "featurizer/network.tflite"
 WEIGHTS, BIAS = "classifier/weights.npy", "classifier/bias.npy"
+EXEMPLARS, THRESHOLD = "novelty/exemplars.npy", "novelty/threshold.npy"
 
 
 class Payload:
@@ -71,7 +73,8 @@ def model() -> Model:
     )
     classifier = LogisticRegression()
     classifier.restore(arrays, featurizer.dimension, 2)
-    return Model(manifest, featurizer, classifier, digest="")
+    exemplars = np.eye(3, featurizer.dimension, dtype=np.float16)
+    return Model(manifest, featurizer, classifier, digest="", novelty=Novelty(exemplars, 0.5))
 
 
 @pytest.fixture(scope="module")
@@ -290,6 +293,27 @@ HOSTILE: dict[str, Callable[[bytes], bytes]] = {
     "an array of version 3": with_member(WEIGHTS, npy(HEADER % "1,", bytes(4), b"\x03\x00")),
     "an array that claims a terabyte": with_member(WEIGHTS, npy(HEADER % "1000000, 250000")),
     "an array of negative size": with_member(WEIGHTS, npy(HEADER % "-1, -1", bytes(4))),
+    "no exemplars": with_member(EXEMPLARS, None),
+    "exemplars without a row": with_member(EXEMPLARS, to_npy(np.zeros((0, 1280), np.float16))),
+    "exemplars of other features": with_member(EXEMPLARS, to_npy(np.eye(3, 9, dtype=np.float16))),
+    "exemplars of another dtype": with_member(EXEMPLARS, to_npy(np.eye(3, 1280))),
+    "exemplars that are not finite": with_member(
+        EXEMPLARS, to_npy(np.full((3, 1280), np.inf, np.float16))
+    ),
+    "exemplars of another length": with_member(
+        EXEMPLARS, to_npy(np.full((3, 1280), 60_000, np.float16))
+    ),
+    "exemplars that are a pickle": with_member(EXEMPLARS, PICKLE),
+    "a threshold of 0": with_member(THRESHOLD, to_npy(np.zeros(1))),
+    "a threshold below 0": with_member(THRESHOLD, to_npy(np.full(1, -0.5))),
+    "a threshold beyond all distances": with_member(THRESHOLD, to_npy(np.full(1, 2.5))),
+    "a threshold that is no number": with_member(THRESHOLD, to_npy(np.full(1, np.nan))),
+    "two thresholds": with_member(THRESHOLD, to_npy(np.full(2, 0.5))),
+    "an array of novelty that nobody asked for": with_member(
+        "novelty/more.npy", to_npy(np.zeros(1))
+    ),
+    "novelty that is no array": with_member("novelty/exemplars.bin", b"x"),
+    "novelty with a path": with_member("novelty/../exemplars.npy", to_npy(np.zeros(1))),
     "an array of nothing, hugely": with_member(
         WEIGHTS, npy(HEADER % "0, 9999999999, 9999999999, 9999999999")
     ),
@@ -435,15 +459,46 @@ def test_a_model_that_is_saved_loads_as_the_same_and_gives_the_same_bytes(model,
     assert loaded.pack() == sound
     for name, array in model.classifier.to_state().items():
         np.testing.assert_array_equal(loaded.classifier.to_state()[name], array)
+    assert model.novelty is not None
+    assert loaded.novelty is not None
+    for name, array in model.novelty.to_state().items():
+        np.testing.assert_array_equal(loaded.novelty.to_state()[name], array)
+    again = pickle.loads(pickle.dumps(loaded))
+    assert again.digest == loaded.digest
+    assert again.novelty is not None
+
+
+def test_a_model_of_format_1_loads_and_calls_no_image_unknown(sound, tmp_path):
+    manifest, members = parts(sound)
+    old = sealed(
+        {**manifest, "format": 1}, {name: members[name] for name in (WEIGHTS, BIAS, NETWORK)}
+    )
+    path = tmp_path / "old.batchcls"
+    path.write_bytes(old)
+    loaded = Model.load(path)
+    assert loaded.manifest.format == 1
+    assert loaded.novelty is None
+    picture().save(tmp_path / "a.png")
+    [here] = loaded.predict([tmp_path / "a.png"])
+    [there] = Model.from_contents(modelfile.unpack(sound)).predict(
+        [tmp_path / "a.png"], unknown=False
+    )
+    np.testing.assert_array_equal(here.scores, there.scores)
+    assert here.distance is None
+    assert there.distance is not None
+    loaded.save(path)
+    assert Model.load(path).novelty is None
 
 
 def test_any_zip_tool_can_look_into_a_model(sound):
     with zipfile.ZipFile(io.BytesIO(sound)) as archive:
         assert archive.testzip() is None
-        assert archive.namelist() == ["manifest.json", WEIGHTS, BIAS, NETWORK]
+        assert archive.namelist() == [
+            *("manifest.json", WEIGHTS, BIAS, NETWORK, EXEMPLARS, THRESHOLD)
+        ]
         manifest = json.loads(archive.read("manifest.json"))
         weights = np.load(io.BytesIO(archive.read(WEIGHTS)), allow_pickle=False)
-    assert manifest["format"] == 1
+    assert manifest["format"] == 2
     assert manifest["classes"] == ["cat", "dög"]
     assert manifest["featurizer"]["name"] == "efficientnet-lite0"
     assert manifest["metrics"] == {"cross_validation": {"accuracy": 1.0}}
