@@ -13,7 +13,7 @@ PLUGINS := $(wildcard plugins/batchcls-*)
 .PHONY: run test soak lint format clean
 
 run: $(VENV)/installed
-	$(BIN)/batchcls run
+	BATCHCLS_LOG_LEVEL=normal $(BIN)/batchcls run
 
 test: lint $(VENV)/installed-plugins
 	$(BIN)/python -m pytest -n $(WORKERS)

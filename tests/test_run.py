@@ -145,8 +145,10 @@ def test_file_that_vanishes_between_scan_and_decode_is_a_row(batchcls, model, tm
     for number in range(400):
         picture(number, (640, 480)).save(images / f"{number:03}.png")
     process = subprocess.Popen(
-        [sys.executable, "-m", "batchcls", "run", "images", "-m", model, "-o", "out.csv", "-j1"]
-        + ["--no-unknown"],
+        [
+            *(sys.executable, "-m", "batchcls", "run", "images", "-m", model, "-o", "out.csv"),
+            *("-j1", "--no-unknown"),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

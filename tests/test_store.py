@@ -80,8 +80,10 @@ def opened_files(tmp_path: Path, *arguments: str | Path) -> set[str]:
     """Run the command under strace; give the files in ``images`` that were opened."""
     trace = tmp_path / "trace"
     done = subprocess.run(
-        ["strace", "-f", "-e", "trace=open,openat", "-o", trace]
-        + [sys.executable, "-m", "batchcls", *arguments],
+        [
+            *("strace", "-f", "-e", "trace=open,openat", "-o", trace),
+            *(sys.executable, "-m", "batchcls", *arguments),
+        ],
         capture_output=True,
         text=True,
         check=False,

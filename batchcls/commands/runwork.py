@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from batchcls.logformat import words_of
 from batchcls.pipeline import Slot, outcomes, run
 from batchcls.plugins import registry
 from batchcls.reading import identify
-from batchcls.records import LEADING, ImageFile, Outcome, Prediction, RunInfo, RunSummary
+from batchcls.records import LEADING, ImageFile, Outcome, Prediction, RunInfo, RunSummary, Status
 from batchcls.scan import scan
 from batchcls.store.schema import StoreError
 from batchcls.watch import Watch
@@ -83,6 +84,7 @@ class _Worker:
 
         def on_batch(predictions: list[Prediction]) -> None:
             advance(len(predictions))
+            self._detail(predictions)
             watch.batch(predictions)
 
         try:
@@ -104,6 +106,14 @@ class _Worker:
             watch.finished(self.end.summary)
             raise
         watch.finished(self.end.summary)
+
+    def _detail(self, predictions: Sequence[Prediction]) -> None:
+        if not self.terminal.verbose:
+            return
+        for one in predictions:
+            if one.status is Status.ERROR:
+                text = f"{one.path}: {one.error}"
+                self.terminal.event("unreadable", text, path=one.path, reason=one.error)
 
     def _progressing(self, found: Iterable[list[Outcome]]) -> Iterator[list[Outcome]]:
         """Let the guardian know of results that are kept: so it tells a run that gets on."""
@@ -168,8 +178,11 @@ class _Worker:
         settings = self.plan.settings
 
         def make() -> Work:
-            self.terminal.detail("loading the network")
-            return outline.model.chunk_classifier(
+            start = time.perf_counter()
+            model = outline.model
+            seconds = time.perf_counter() - start
+            self.terminal.detail(f"there is work for the network: loaded in {seconds:.1f} s")
+            return model.chunk_classifier(
                 settings.decode.max_pixels,
                 explain=settings.report.explain,
                 max_bytes=settings.decode.max_bytes,
