@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from batchcls.manifest import Manifest
     from batchcls.settings import Settings
 
+# To be raised with every change to which files are refused, and with which words.
+# (framing.PREPROCESSING counts the changes to pixels.)
+DECODING = 1
 # To be raised with every change to how probabilities become a label or a distance.
 CLASSIFYING = 1
 # What decodes, besides the modules that the configuration names. (See imageformats.)
@@ -38,7 +41,7 @@ def decoding(settings: Settings) -> str:
     packages = [*_DECODERS, *modules, *(module.replace("_", "-") for module in modules)]
     machine = f"{platform.system()} {platform.machine()}"
     limit = f"pixels={settings.decode.max_pixels}"
-    return f"decoding {machine} {_versions(packages)} {' '.join(modules)} {limit}"
+    return f"decoding={DECODING} {machine} {_versions(packages)} {' '.join(modules)} {limit}"
 
 
 def featurizing(settings: Settings, manifest: Manifest, framing: str) -> str:

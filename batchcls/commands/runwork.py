@@ -178,7 +178,10 @@ class _Worker:
         settings = self.plan.settings
 
         def make() -> Work:
+            from batchcls.imageformats import register_plugins
+
             start = time.perf_counter()
+            register_plugins(tuple(settings.decode.pillow_plugins))
             model = outline.model
             seconds = time.perf_counter() - start
             self.terminal.detail(f"there is work for the network: loaded in {seconds:.1f} s")
