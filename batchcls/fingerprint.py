@@ -36,12 +36,17 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def decoding(settings: Settings) -> str:
-    """Name how a file becomes pixels, or a reason why not."""
+    """Name how a file becomes pixels."""
     modules = settings.decode.pillow_plugins
     packages = [*_DECODERS, *modules, *(module.replace("_", "-") for module in modules)]
     machine = f"{platform.system()} {platform.machine()}"
     limit = f"pixels={settings.decode.max_pixels}"
     return f"decoding={DECODING} {machine} {_versions(packages)} {' '.join(modules)} {limit}"
+
+
+def failing(settings: Settings) -> str:
+    """Name what decides whether a file can't be decoded: also how long it may take."""
+    return f"{decoding(settings)} seconds={settings.decode.max_seconds:g}"
 
 
 def featurizing(settings: Settings, manifest: Manifest, framing: str) -> str:

@@ -118,5 +118,5 @@ def _memory(
             plugin=chosen.plugin,
         )
         ways.append(store.way(name, f"features {featurizer.name} {framing.value}"))
-    decoding = store.way(fingerprint.decoding(settings), "unreadable")
+    decoding = store.way(fingerprint.failing(settings), "unreadable")
     return StoreMemory(store, Ways(decoding, tuple(ways)), featurizer.dimension)

@@ -280,6 +280,36 @@ class TestAStoreThatCantBeUsed:
         run(BATCHCLS_STORE_FOLDER=str(tmp_path / "file"))
         assert "the store" in run.err
 
+    @pytest.fixture
+    def small_disk(self, tmp_path):
+        """A file system of 400 KB."""
+        folder = tmp_path / "disk"
+        folder.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", folder]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            pytest.skip("needs the right to mount a file system")
+        yield folder
+        subprocess.run(["umount", folder], check=True)
+
+    def test_a_full_disk(self, run, small_disk, images, tmp_path):
+        for number in range(100, 300):
+            picture(number).save(images / f"{number}.png")
+        without = run("--no-store")
+        report = (tmp_path / "report.csv").read_bytes()
+        counts = run(BATCHCLS_STORE_FOLDER=str(small_disk / "store"))
+        assert "is full; going on without it" in run.err
+        assert counts == without
+        assert (tmp_path / "report.csv").read_bytes() == report
+
+    def test_a_read_only_one(self, run, small_disk, tmp_path):
+        env = {"BATCHCLS_STORE_FOLDER": str(small_disk / "store")}
+        run(**env)
+        report = (tmp_path / "report.csv").read_bytes()
+        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+        assert run(**env)["computed"] == 26
+        assert "going on without it" in run.err
+        assert (tmp_path / "report.csv").read_bytes() == report
+
     def test_held_by_a_hung_process(self, run, store, monkeypatch):
         run()
         holder = sqlite3.connect(store, isolation_level=None)

@@ -151,14 +151,14 @@ class _Worker:
         entry = manifest.featurizer
         featurizing = fingerprint.featurizing(settings, manifest, entry.framing)
         ways = Ways(
-            decoding=self.store.way(fingerprint.decoding(settings), "unreadable"),
+            decoding=self.store.way(fingerprint.failing(settings), "unreadable"),
             featurizing=(self.store.way(featurizing, f"features {entry.name} {entry.framing}"),),
             predicting=self.store.way(
                 fingerprint.predicting(settings, manifest, outline.digest),
                 f"labels {model_name(settings, self.plan.model_option)}",
             ),
         )
-        return StoreMemory(
+        memory = StoreMemory(
             self.store,
             ways,
             entry.dimension,
@@ -166,6 +166,9 @@ class _Worker:
             all_scores=all_scores,
             reasons=settings.report.explain,
         )
+        for digest, reason in self.care.verdicts.slow.items():
+            memory.record_slow(digest, reason, run=self.plan.started.isoformat())
+        return memory
 
     def _all_scores(self, watch: Watch, suffix: str) -> bool:
         """Tell whether somebody may ask for more than the first few classes of an image."""

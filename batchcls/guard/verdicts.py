@@ -30,6 +30,8 @@ class Verdicts:
     everything: bool = False
     silent: Mapping[str, int] = field(default_factory=dict)
     """How many did not answer, for each mount."""
+    slow: Mapping[bytes, str] = field(default_factory=dict)
+    """Why their decoding was given up, by the digests of contents."""
 
     def reason(self, path: str) -> str | None:
         """Say why a file or folder is not to be touched, if it isn't."""
@@ -59,11 +61,14 @@ class Verdicts:
     def overdue(self, late: Iterable[InFlight], seconds: float) -> Verdicts:
         """Learn from these having taken longer than ``seconds``."""
         reasons, places, silent = dict(self.reasons), dict(self.places), dict(self.silent)
+        slow = dict(self.slow)
         points = mount_points()
         found: tuple[str, str] | None = None
         for each in late:
             if each.stage is Stage.DECODING:
                 reasons[each.path] = took_too_long(seconds)
+                if each.content:
+                    slow[each.content] = reasons[each.path]
                 continue
             answer = no_answer(seconds)
             reasons[each.path] = answer
@@ -76,7 +81,7 @@ class Verdicts:
             silent[mount] = silent.get(mount, 0) + 1
             if silent[mount] >= SILENT:
                 places[place] = f"on {shown(mount)}, which {answer}"
-        return replace(self, reasons=reasons, places=places, silent=silent)
+        return replace(self, reasons=reasons, places=places, silent=silent, slow=slow)
 
 
 def took_too_long(seconds: float) -> str:

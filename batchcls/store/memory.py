@@ -134,6 +134,19 @@ class StoreMemory:
             findings.append(finding)
         self.store.record(findings, self.ways.predicting, self.ways.decoding)
 
+    def record_slow(self, digest: bytes, reason: str, run: str) -> None:
+        """Keep that a content took too long to decode, if it did so in another run, too.
+
+        Once, the machine may have been to blame; and each time costs as long as a file may take.
+        """
+        name = f"slow {digest.hex()} {self.ways.decoding}"
+        before = self.store.note(name)
+        if before is None:
+            self.store.set_note(name, run)
+        elif before != run:
+            slow = Finding(b"", digest, failure=reason)
+            self.store.record([slow], self.ways.predicting, self.ways.decoding)
+
 
 @dataclass(frozen=True)
 class RecallingExtractor:
