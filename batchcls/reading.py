@@ -131,8 +131,8 @@ def too_many_bytes(size: int, max_bytes: int) -> DecodeError:
 
 def _content(file: IO[bytes], size: int, max_bytes: int) -> Content:
     if size <= IN_MEMORY:
-        data = file.read(IN_MEMORY + 1)
-        if len(data) <= IN_MEMORY:
+        data = file.read(size + 1)
+        if len(data) <= size:
             return Content(io.BytesIO(data), hashlib.sha256(data).digest(), None)
         file.seek(0)  # it grew
     digest = hashlib.sha256()
