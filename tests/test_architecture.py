@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -106,18 +107,53 @@ def test_importing_batchcls_loads_nothing_heavy():
     assert loaded_by("import batchcls") & (HEAVY | {"typer", "pluggy", "rich"}) == set()
 
 
-def test_classifying_loads_neither_tensorflow_nor_scikit_learn(tmp_path):
-    from .conftest import picture
-
-    picture().save(tmp_path / "a.jpg")
-    picture().save(tmp_path / "b.jpg")
-    code = """
+RUN = """
 import sys
-sys.argv = ["batchcls", "run", "."]
+sys.argv = ["batchcls", "run", "images", *{options!r}]
 from batchcls.__main__ import main
 try:
     main()
 except SystemExit as error:
     assert not error.code
 """
-    assert loaded_by(code) & {"tensorflow", "sklearn", "scipy", "keras"} == set()
+
+
+def loaded_by_run(*options: str) -> set[str]:
+    """Give what a run loads, all in one process."""
+    return loaded_by(RUN.format(options=options))
+
+
+@pytest.fixture
+def images(tmp_path, monkeypatch):
+    from .conftest import picture
+
+    monkeypatch.setenv("BATCHCLS_DECODE_GUARD", "false")
+    (tmp_path / "images").mkdir()
+    for number in range(20):
+        picture(number).save(tmp_path / "images" / f"{number}.jpg")
+    time.sleep(0.1)
+    return tmp_path / "images"
+
+
+def test_classifying_loads_neither_tensorflow_nor_scikit_learn(images):
+    loaded = loaded_by_run("--no-store")
+    assert {"PIL", "ai_edge_litert"} <= loaded
+    assert loaded & {"tensorflow", "sklearn", "scipy", "keras"} == set()
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--top", "3"), ("-o", "{date}.csv", "--new-only"), ("--summary", "s.json")]
+)
+def test_where_nothing_is_new_no_network_and_no_decoder_is_loaded(images, options):
+    assert {"PIL", "ai_edge_litert", "joblib"} <= loaded_by_run(*options)
+    assert loaded_by_run(*options) & (HEAVY - {"numpy"}) == set()
+
+
+def test_a_model_file_is_not_loaded_either_where_nothing_is_new(images, tmp_path):
+    from .conftest import make_classes
+
+    make_classes(tmp_path / "tagged")
+    train = ["train", "tagged/tags.tsv", "-q"]
+    subprocess.run([sys.executable, "-m", "batchcls", *train], check=True)
+    loaded_by_run("-m", "model.batchcls")
+    assert loaded_by_run("-m", "model.batchcls") & (HEAVY - {"numpy"}) == set()

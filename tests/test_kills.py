@@ -15,7 +15,7 @@ import pytest
 
 from .conftest import SOAK, make_classes, picture
 
-# The embedded network, slowed down; it writes down each image that it works on.
+# The embedded network, slowed down; it writes down each image before it works on it.
 COUNTING = """
 import os, time
 from batchcls import hookimpl
@@ -29,11 +29,10 @@ class Counting:
         self.dimension = inner.dimension
 
     def featurize(self, pixels):
-        found = self.inner.featurize(pixels)
-        time.sleep(len(pixels) * 0.012)
         with open(os.environ["COUNTED"], "a") as file:
             file.write("x" * len(pixels))
-        return found
+        time.sleep(len(pixels) * 0.012)
+        return self.inner.featurize(pixels)
 
     def to_files(self):
         return self.inner.to_files()

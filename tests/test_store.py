@@ -176,6 +176,35 @@ def framing_of(model: Path) -> str:
     return framing
 
 
+def peak_memory(tmp_path: Path, folder: str) -> int:
+    """Run over a folder in which nothing is new; give the worker's most memory in KB."""
+    code = (
+        "import os, resource, sys; sys.argv = ['batchcls', 'run', sys.argv[1], '-m', 'imagenet']\n"
+        "from batchcls.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    env = {**os.environ, "BATCHCLS_DECODE_GUARD": "false", "BATCHCLS_LOG_LEVEL": "quiet"}
+    command = [sys.executable, "-c", code, folder]
+    done = subprocess.run(command, capture_output=True, env=env, check=True)
+    return int(done.stdout)
+
+
+def test_memory_does_not_grow_with_the_folder(tmp_path, batchcls):
+    """More files than fit into any buffer, all of them links to a few."""
+    for name, count in (("few", 100), ("many", 10_000)):
+        folder = tmp_path / name
+        folder.mkdir()
+        for number in range(20):
+            picture(number).save(folder / f"{number:06}.png")
+        for number in range(20, count):
+            os.link(folder / f"{number % 20:06}.png", folder / f"{number:06}.png")
+        time.sleep(0.1)
+        assert batchcls("run", name, "-m", "imagenet").status == 0
+    growth = peak_memory(tmp_path, "many") - peak_memory(tmp_path, "few")
+    assert growth < 10_000 * 0.5  # KB: the names of one folder are sorted
+
+
 class TestTheReportIsTheSame:
     @pytest.mark.parametrize(
         "options",
