@@ -20,6 +20,8 @@ STDOUT = "-"
 
 # What a file system says that can't sync; the others mean that the bytes are not safe.
 _CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+# What the system says where there is no room; EDQUOT is of a user's share of it.
+_FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 
 class AtomicFile:
@@ -29,12 +31,14 @@ class AtomicFile:
     has the mode that the umask gives; one that takes another's place has that one's mode, and its
     owner where the system allows. ``-`` is standard output; that, and a device or a pipe at
     ``path``, is written to at once, as there is nothing to replace. Raises UsageError where
-    ``path`` can't be a file, BatchclsError where writing fails.
+    ``path`` can't be a file, BatchclsError where writing fails; at once, as far as the system can
+    be asked before the work.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._temporary: str | None = None
+        self._replaces = False
         if path != STDOUT and ("\0" in path or os.path.basename(path) in {"", ".", ".."}):
             raise UsageError(
                 f"{shown(path) or 'an empty path'}: not a file's name",
@@ -55,6 +59,7 @@ class AtomicFile:
                     hint="Name a file.",
                 )
             return open(self.path, "wb")  # what /dev/stdout leads to has no other name
+        self._replaces = before is not None
         folder = os.path.dirname(self._target)
         inside = _status(folder)
         if inside is None or not stat.S_ISDIR(inside.st_mode):
@@ -62,6 +67,8 @@ class AtomicFile:
                 f"{shown(self.path)}: the folder {shown(folder)} does not exist",
                 hint="Create it, or name a file elsewhere.",
             )
+        if before is not None:
+            _check_replaceable(self._target)
         beginning, ending = _temporary_name(self._target)
         temporary = os.path.join(folder, f"{beginning}{secrets.token_hex(8)}{ending}")
         # Before the file is there, so that no interruption, nor the end of the process, leaves it.
@@ -114,8 +121,16 @@ class AtomicFile:
             what = "standard output" if self.path == STDOUT else shown(self.path)
             raise BatchclsError(
                 f"{what}: can't be written: {error.strerror or error}",
-                hint="What stood there before is untouched." if self._temporary else "",
+                hint=self._advice(error),
             ) from error
+
+    def _advice(self, error: OSError) -> str:
+        """Say what is left of what was there, and what to do."""
+        if self.path == STDOUT:
+            return "Let it lead elsewhere, or name a file."
+        what = "Make room, or name" if error.errno in _FULL else "Name"
+        untouched = "What stood there before is untouched. " if self._replaces else ""
+        return f"{untouched}{what} a file elsewhere."
 
 
 def _temporary_name(target: str) -> tuple[str, str]:
@@ -165,6 +180,17 @@ def _status(path: str) -> os.stat_result | None:
         return os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _check_replaceable(path: str) -> None:
+    """Raise OSError if no file may take the place of the one at ``path``, as would :meth:`commit`.
+
+    So it is with another user's file in a folder like /tmp, and with one that was made immutable.
+    Linux checks the same things before it removes a folder, and then refuses what is none.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(NotADirectoryError, FileNotFoundError):
+            os.rmdir(path)
 
 
 def _take_over(path: str, before: os.stat_result) -> None:

@@ -7,6 +7,7 @@ In two steps, since the second is costly and is done on the small, framed image:
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # TIFF tags
 _WHITE_IS_ZERO = 0
 _UNSIGNED = frozenset({(32, 1), (32, None)})  # bits and sample format; Pillow gives int32
+_BAND = 2**20  # samples that are worked on at a time
 _FULL_SCALE_FORMATS = frozenset({"PNG", "PPM"})  # their integers span 0 to 65535 by definition
 
 
@@ -70,44 +72,76 @@ def to_rgb(image: Image.Image, profile: bytes) -> Image.Image:
     return image.convert("RGB")
 
 
-def _tag(image: Image.Image, number: int) -> Any:  # noqa: ANN401 - as many types as tags
+def tag(image: Image.Image, number: int) -> Any:  # noqa: ANN401 - as many types as tags
     """Give what a TIFF file says of its samples; None for other formats."""
     value = getattr(image, "tag_v2", {}).get(number)
     return value[0] if isinstance(value, tuple) and value else value
 
 
+def _bands(image: Image.Image) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Give the samples some rows at a time, each with the number of its first row.
+
+    Working on them all at once would take several times the memory of the image.
+    """
+    rows = max(1, _BAND // max(1, image.width))
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        yield top, np.asarray(image.crop((0, top, image.width, bottom)))
+
+
 def _grey16(image: Image.Image) -> Image.Image:
-    samples = np.asarray(image).astype(np.uint16)
-    values = samples << 4 if _tag(image, _BITS) == 12 else samples
-    if _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO:
-        values = np.iinfo(np.uint16).max - values
-    grey = Image.fromarray((values >> 8).astype(np.uint8))
+    grey = Image.new("L", image.size)
     transparent = image.info.get("transparency")
-    if not isinstance(transparent, int):
-        return grey
-    alpha = np.where(samples == transparent, 0, 255).astype(np.uint8)
-    return Image.merge("LA", (grey, Image.fromarray(alpha)))
+    alpha = Image.new("L", image.size) if isinstance(transparent, int) else None
+    few_bits = tag(image, _BITS) == 12
+    inverted = tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO
+    for top, band in _bands(image):
+        samples = band.astype(np.uint16)
+        values = samples << 4 if few_bits else samples
+        if inverted:
+            values = np.iinfo(np.uint16).max - values
+        grey.paste(Image.fromarray((values >> 8).astype(np.uint8)), (0, top))
+        if alpha is not None:
+            opaque = np.where(samples == transparent, 0, 255).astype(np.uint8)
+            alpha.paste(Image.fromarray(opaque), (0, top))
+    return grey if alpha is None else Image.merge("LA", (grey, alpha))
 
 
 def _grey(image: Image.Image) -> Image.Image:
-    samples = np.asarray(image)
-    if image.mode == "I" and (_tag(image, _BITS), _tag(image, _SAMPLE_FORMAT)) in _UNSIGNED:
-        samples = samples.view(np.uint32)
-    values = samples.astype(np.float32)
-    finite = np.isfinite(values)
-    seen = values if finite.all() else values[finite]
-    low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
-    np.nan_to_num(values, copy=False, nan=low, posinf=high, neginf=low)
+    unsigned = image.mode == "I" and ((tag(image, _BITS), tag(image, _SAMPLE_FORMAT)) in _UNSIGNED)
+
+    def bands() -> Iterator[tuple[int, NDArray[np.float32]]]:
+        for top, band in _bands(image):
+            yield top, (band.view(np.uint32) if unsigned else band).astype(np.float32)
+
+    lowest, highest = _range(values for _, values in bands())
+    low, high = lowest, highest
     if image.format in _FULL_SCALE_FORMATS and image.mode == "I":
         low, high = 0.0, 65535.0
     elif image.mode == "F" and low >= 0.0 and high <= 1.0:
         low, high = 0.0, 1.0
     elif low >= 0.0 and high <= 255.0:
         low, high = 0.0, 255.0
-    pixels = _to_bytes(values, low, high)
-    if _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO:
-        pixels = np.iinfo(np.uint8).max - pixels
-    return Image.fromarray(pixels)
+    inverted = tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO
+    grey = Image.new("L", image.size)
+    for top, values in bands():
+        np.nan_to_num(values, copy=False, nan=lowest, posinf=highest, neginf=lowest)
+        pixels = _to_bytes(values, low, high)
+        if inverted:
+            pixels = np.iinfo(np.uint8).max - pixels
+        grey.paste(Image.fromarray(pixels), (0, top))
+    return grey
+
+
+def _range(bands: Iterable[NDArray[np.float32]]) -> tuple[float, float]:
+    """Give the lowest and the highest finite value; zeros if there is none."""
+    low, high = np.inf, -np.inf
+    for values in bands:
+        finite = np.isfinite(values)
+        seen = values if finite.all() else values[finite]
+        if seen.size:
+            low, high = min(low, float(seen.min())), max(high, float(seen.max()))
+    return (low, high) if low <= high else (0.0, 0.0)
 
 
 def _to_bytes(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.uint8]:

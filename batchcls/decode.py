@@ -6,17 +6,22 @@ The format is told by the content, never by the name. Whatever is wrong with a f
 
 from __future__ import annotations
 
+import io
+import os
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image, UnidentifiedImageError
 
 from batchcls import postscript
-from batchcls.colour import displayable
+from batchcls.colour import displayable, tag
 from batchcls.errors import DecodeError
-from batchcls.imageformats import keep_quiet, register_plugins
+from batchcls.imageformats import give_memory_back, keep_quiet, register_plugins
+from batchcls.pngcheck import all_rows_required, check_parts
 from batchcls.reading import open_regular, read_reason
+from batchcls.room import Place, Room, room_of_process
 from batchcls.text import shown
 
 if TYPE_CHECKING:
@@ -31,6 +36,7 @@ DEFAULT_INPUT_SIZE = 224
 REDUCED_SHORT_SIDE = 512
 
 _EXIF_ORIENTATION = 0x0112
+_PLANES, _SEPARATE = 284, 2  # a TIFF tag, and its value for one plane after another
 # What begins like one of these, and yet no decoder takes it, is damaged.
 _BEGINNINGS = {
     b"\xff\xd8\xff": "JPEG",
@@ -57,34 +63,43 @@ class Picture:
     """A decoded image, not yet framed.
 
     ``image`` is in mode L, LA, RGB, RGBA or CMYK; ``orientation`` is the EXIF one (1 to 8) that is
-    still to be applied; ``profile`` is the embedded ICC profile, or empty.
+    still to be applied; ``profile`` is the embedded ICC profile, or empty. ``place`` is the room
+    that it takes until it is closed, or collected; others may wait for it.
     """
 
     image: Image.Image
     orientation: int
     profile: bytes
+    place: Place = field(default_factory=Place, repr=False, compare=False)
+
+    def close(self) -> None:
+        """Give the room back, once the picture is needed no more."""
+        self.place.close()
 
 
 class Decoder:
     """Decodes files one at a time; safe to share between threads.
 
-    ``max_pixels`` is the limit on width times height, checked before pixels are decoded.
+    ``max_pixels`` is the limit on width times height, checked before pixels are decoded. ``room``
+    is what large images wait for; without one it is that of the process.
     """
 
-    def __init__(self, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+    def __init__(self, max_pixels: int = DEFAULT_MAX_PIXELS, room: Room | None = None) -> None:
         self.max_pixels = max_pixels
+        self._room = room
         register_plugins()
         # Pillow refuses what has more than twice this, also images inside an image, such as the
         # PNG in an icon. It holds for the whole process, so it is only ever raised; for the image
         # itself, the limit that counts is the one below.
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, (max_pixels + 1) // 2)
         keep_quiet()
+        give_memory_back()
 
     def decode(self, path: str, input_size: int = DEFAULT_INPUT_SIZE) -> Picture:
         """Decode the first frame of ``path``. Raises DecodeError with the reason, and no other.
 
         ``input_size`` is the edge of the square that the picture will be framed to: a JPEG that is
-        far larger is decoded at a reduced size.
+        far larger is decoded at a reduced size. A large picture is to be closed once it is framed.
         """
         try:
             file = open_regular(path)
@@ -96,11 +111,19 @@ class Decoder:
             return self.decode_file(file, path, input_size)
 
     def decode_file(
-        self, file: IO[bytes], path: str, input_size: int = DEFAULT_INPUT_SIZE
+        self,
+        file: IO[bytes],
+        path: str,
+        input_size: int = DEFAULT_INPUT_SIZE,
+        on_wait: Callable[[], object] | None = None,
     ) -> Picture:
-        """Decode an opened file, as :meth:`decode` does; ``path`` is its own."""
+        """Decode an opened file, as :meth:`decode` does; ``path`` is its own.
+
+        ``on_wait`` is called now and then while a large image waits for room.
+        """
         try:
-            return self._decode(file, path, input_size)
+            with _another(file) as own:
+                return self._decode(own, path, input_size, on_wait)
         except (DecodeError, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except MemoryError:
@@ -118,27 +141,49 @@ class Decoder:
         except BaseException as error:  # a decoder written in Rust panics outside of Exception
             raise DecodeError(_tidy(f"can't be decoded: {_message(error)}")) from error
 
-    def _decode(self, file: IO[bytes], path: str, input_size: int) -> Picture:
+    def _decode(
+        self, file: IO[bytes], path: str, input_size: int, on_wait: Callable[[], object] | None
+    ) -> Picture:
         try:
             image = Image.open(file)
         except UnidentifiedImageError:
             raise DecodeError(_what_else(file)) from None
+        except ValueError:
+            if file.closed:  # by a decoder that took it for its own, and then refused it
+                raise DecodeError("a damaged image") from None
+            raise
         with image:
             self._check(image)
+            if image.format == "PNG":
+                check_parts(file)
+            size = image.size
             short_side = -(-REDUCED_SHORT_SIDE * input_size // DEFAULT_INPUT_SIZE)
             short_side = max(REDUCED_SHORT_SIDE, short_side)
             image.draft(None, (short_side, short_side))
-            _mend_transparency(image)
-            loaded = _loaded(image, path)
-            self._check(loaded)  # a size that only decoding brings to light
-            if 0 in loaded.size:
-                raise DecodeError("has no pixels")
-            profile = image.info.get("icc_profile")
-            return Picture(
-                image=displayable(loaded),
-                orientation=_orientation(image),
-                profile=profile if isinstance(profile, bytes) else b"",
-            )
+            if not image.info.get("progressive"):  # that is held in full while it is decoded
+                size = image.size
+            place = (self._room or room_of_process()).take(size[0] * size[1], on_wait)
+            try:
+                return self._loaded(image, file, path, place)
+            except BaseException:
+                place.close()
+                raise
+
+    def _loaded(self, image: PillowFile, file: IO[bytes], path: str, place: Place) -> Picture:
+        _mend_transparency(image)
+        _require_all_tiles(image)
+        with all_rows_required(image, file):
+            loaded = _pixels(image, path)
+        self._check(loaded)  # a size that only decoding brings to light
+        if 0 in loaded.size:
+            raise DecodeError("has no pixels")
+        profile = image.info.get("icc_profile")
+        return Picture(
+            image=displayable(loaded),
+            orientation=_orientation(image),
+            profile=profile if isinstance(profile, bytes) else b"",
+            place=place,
+        )
 
     def _check(self, image: Image.Image) -> None:
         width, height = image.size
@@ -149,7 +194,16 @@ class Decoder:
         return f"too large: {size}more than {self.max_pixels:,} pixels (decode.max_pixels)"
 
 
-def _loaded(image: PillowFile, path: str) -> Image.Image:
+def _another(file: IO[bytes]) -> IO[bytes]:
+    """Give the same file once more, at its beginning: some decoders close what they are given."""
+    if isinstance(file, io.BytesIO):
+        return io.BytesIO(file.getvalue())  # which copies nothing
+    own = os.fdopen(os.dup(file.fileno()), "rb")
+    own.seek(0)
+    return own
+
+
+def _pixels(image: PillowFile, path: str) -> Image.Image:
     """Decode the pixels, so that the file is needed no more."""
     if image.format == "EPS":
         return postscript.render(image, path)
@@ -163,6 +217,19 @@ def _loaded(image: PillowFile, path: str) -> Image.Image:
             loaded = loaded.ico.getimage(image.size)
     loaded.load()
     return loaded  # type: ignore[no-any-return]
+
+
+def _require_all_tiles(image: PillowFile) -> None:
+    """Refuse a TIFF that lists fewer strips or tiles than it needs: the rest would be black."""
+    if image.format != "TIFF" or not image.tile:
+        return
+    planes = 1
+    if tag(image, _PLANES) == _SEPARATE and image.tile[0][0] != "libtiff":
+        planes = len(image.getbands())
+    boxes = (tile[1] or (0, 0, *image.size) for tile in image.tile)
+    covered = sum((right - left) * (bottom - top) for left, top, right, bottom in boxes)
+    if covered < image.width * image.height * planes:
+        raise DecodeError("truncated: it has fewer strips or tiles than its size needs")
 
 
 def _mend_transparency(image: PillowFile) -> None:

@@ -59,6 +59,10 @@ class Care(Protocol):
         """Decode and frame a file in a process of its own, if it is to be; DecodeError as usual."""
         ...
 
+    def touch(self) -> None:
+        """Be told that what is in work gets on, or only waits for others."""
+        ...
+
 
 class NoMemory:
     """Knows nothing."""
@@ -96,6 +100,9 @@ class NoCare:
     ) -> Squares | None:
         """Leave it to the caller."""
         return None
+
+    def touch(self) -> None:
+        """Do nothing."""
 
 
 @dataclass(slots=True)
@@ -222,8 +229,10 @@ class Extractor:
             return self._framed(content.file, path, size)
 
     def _framed(self, file: IO[bytes], path: str, size: int) -> Squares:
-        picture = self.decoder.decode_file(file, path, size)
+        picture = self.decoder.decode_file(file, path, size, on_wait=self.care.touch)
         try:
             return [frame(picture, framing, size) for framing in self.framings]
         except MemoryError:
             raise DecodeError("not enough memory to resize it", lasting=False) from None
+        finally:
+            picture.close()

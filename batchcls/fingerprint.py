@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # To be raised with every change to which files are refused, and with which words.
 # (framing.PREPROCESSING counts the changes to pixels.)
-DECODING = 1
+DECODING = 2
 # To be raised with every change to how probabilities become a label or a distance.
 CLASSIFYING = 1
 # What decodes, besides the modules that the configuration names. (See imageformats.)

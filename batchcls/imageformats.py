@@ -25,6 +25,9 @@ _KNOWN_PLUGINS: dict[str, tuple[str, ...]] = {
 # only recognises the others.
 _NEVER_DECODED = frozenset({"PDF", "PALM", "BUFR", "GRIB", "HDF5", "MPEG"})
 
+# glibc's mallopt: what is at least this large is given back to the system when it is freed.
+_M_MMAP_THRESHOLD, _GIVEN_BACK = -3, 2**20
+
 
 @cache
 def register_plugins(extra_modules: tuple[str, ...] = ()) -> None:
@@ -72,6 +75,19 @@ def _silence_logging_and_libtiff() -> None:
     # So does libtiff; Pillow tells it to withhold warnings only.
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(import_module("PIL._imaging").__file__).TIFFSetErrorHandler(None)
+
+
+@cache
+def give_memory_back() -> None:
+    """Let the pixels of an image be gone when it is done with. It holds for the whole process.
+
+    glibc would raise its own limit to the largest image seen (to 32 MB), and keep as much in each
+    thread's heap, in pieces: with two threads it came to more than twice the memory.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # TypeError: on Windows
+        library = ctypes.CDLL(None)
+        if library.gnu_get_libc_version:  # musl and others have no such limit
+            library.mallopt(_M_MMAP_THRESHOLD, _GIVEN_BACK)
 
 
 def image_suffixes(extra_modules: Sequence[str] = ()) -> frozenset[str]:

@@ -62,6 +62,7 @@ def summary_of(
         "started": _iso(started),
         "finished": _iso(finished),
         "seconds": round((finished - started).total_seconds(), 3),
+        "seconds_classifying": round(summary.seconds, 3),
         "counts": {
             "images": total,
             "ok": summary.labels.total() - summary.review,

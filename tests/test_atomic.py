@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 from collections.abc import Iterator
@@ -121,7 +122,8 @@ def test_a_limit_on_the_size_of_files_leaves_what_was_there(report):
     done = python(code, report)
     assert done.stderr == b""
     assert f"{report}: can't be written: File too large".encode() in done.stdout
-    assert b"What stood there before is untouched." in done.stdout
+    hint = b"What stood there before is untouched. Make room, or name a file elsewhere.\n"
+    assert done.stdout.endswith(hint)
     assert report.read_bytes() == OLD
     assert os.listdir(report.parent) == ["report.csv"]
 
@@ -159,8 +161,9 @@ def test_a_folder_that_vanishes_before_the_commit_is_an_error(tmp_path):
     for name in os.listdir(folder):
         os.unlink(folder / name)
     folder.rmdir()
-    with pytest.raises(BatchclsError, match="can't be written: No such file"):
+    with pytest.raises(BatchclsError, match="can't be written: No such file") as caught:
         file.commit()
+    assert caught.value.hint == "Name a file elsewhere."
 
 
 def test_a_folder_put_in_its_place_before_the_commit_is_an_error_and_stays(tmp_path):
@@ -255,8 +258,71 @@ def test_a_folder_that_may_not_be_written_to_is_an_error_and_the_old_file_stays(
             print(error)
     """
     done = python(code, cwd=report.parent)
-    assert done.stdout == b"report.csv: can't be written: Permission denied\n", done.stderr
+    told = (
+        b"report.csv: can't be written: Permission denied\n"
+        b"What stood there before is untouched. Name a file elsewhere.\n"
+    )
+    assert done.stdout == told, done.stderr
     assert report.read_bytes() == OLD
+
+
+ASK = """
+    import os, sys
+    from batchcls.atomic import AtomicFile
+    from batchcls.errors import BatchclsError
+    if len(sys.argv) > 1:
+        os.setgid(int(sys.argv[1]))
+        os.setuid(int(sys.argv[1]))
+    try:
+        file = AtomicFile("report.csv")
+    except BatchclsError as error:
+        print(error)
+    else:
+        file.write(b"new")
+        file.commit()
+"""
+NOT_PERMITTED = (
+    "report.csv: can't be written: Operation not permitted\n"
+    "What stood there before is untouched. Name a file elsewhere.\n"
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems tell at the end")
+def test_another_users_file_in_a_folder_for_all_is_an_error_before_the_work():
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to become other users")
+    with tempfile.TemporaryDirectory() as folder:  # those of pytest's are closed to others
+        os.chmod(folder, 0o1777)
+        report = Path(folder) / "report.csv"
+        report.write_bytes(OLD)
+        os.chown(report, 12345, 12345)
+        before = report.stat()
+        done = python(ASK, 65534, cwd=folder)
+        assert done.stdout.decode() == NOT_PERMITTED, done.stderr
+        assert report.read_bytes() == OLD
+        assert report.stat().st_ctime_ns == before.st_ctime_ns
+        assert os.listdir(folder) == ["report.csv"]
+        done = python(ASK, 12345, cwd=folder)
+        assert (done.stdout, done.stderr) == (b"", b"")
+        assert report.read_bytes() == b"new"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems tell at the end")
+@pytest.mark.parametrize("attribute", ["i", "a"])
+def test_a_file_that_was_made_immutable_is_an_error_before_the_work(report, attribute):
+    try:
+        subprocess.run(["chattr", f"+{attribute}", report], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this file system knows no immutable files, or they need another user")
+    before = report.stat()
+    try:
+        done = python(ASK, cwd=report.parent)
+    finally:
+        subprocess.run(["chattr", f"-{attribute}", report], check=True)
+    assert done.stdout.decode() == NOT_PERMITTED, done.stderr
+    assert report.read_bytes() == OLD
+    assert report.stat().st_mtime_ns == before.st_mtime_ns
+    assert os.listdir(report.parent) == ["report.csv"]
 
 
 def test_a_device_is_written_to_and_not_replaced():
@@ -265,7 +331,7 @@ def test_a_device_is_written_to_and_not_replaced():
     with pytest.raises(BatchclsError) as caught:
         write_atomically("/dev/full", b"x")
     assert caught.value.message == "/dev/full: can't be written: No space left on device"
-    assert caught.value.hint == ""
+    assert caught.value.hint == "Make room, or name a file elsewhere."
 
 
 def test_a_named_pipe_is_written_to_and_not_replaced(tmp_path):
@@ -304,12 +370,13 @@ def test_a_standard_output_that_is_full_or_closed_is_an_error():
             [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False
         )
     reason = os.strerror(errno.ENOSPC)
-    assert done.stderr.decode() == f"standard output: can't be written: {reason}\n"
+    advice = "Let it lead elsewhere, or name a file.\n"
+    assert done.stderr.decode() == f"standard output: can't be written: {reason}\n{advice}"
     closed = subprocess.run(
         ["sh", "-c", '"$0" -c "$1" >&-', sys.executable, code], capture_output=True, check=False
     )
     reason = os.strerror(errno.EBADF)
-    assert closed.stderr.decode() == f"standard output: can't be written: {reason}\n"
+    assert closed.stderr.decode() == f"standard output: can't be written: {reason}\n{advice}"
 
 
 def test_a_name_that_is_not_utf8_or_not_printable_is_written_and_shown(tmp_path):

@@ -25,7 +25,7 @@ from tests.conftest import SOAK, fuzzed, picture
 TIME_LIMIT = 100.0
 # What a process may hold at most with two threads, in megabytes. The largest image has 225 million
 # pixels; in a soak, there is one of 80 million floats, too.
-MEMORY_LIMIT, MEMORY_LIMIT_OF_A_SOAK = 1500, 2500
+MEMORY_LIMIT, MEMORY_LIMIT_OF_A_SOAK = 900, 1500
 WARNING = re.compile(r"batchcls: warning: [\d,]+ images? could not be read; the report says why")
 # The highest memory of the command and of what it started, measured by a small process, as a fork
 # begins with that of its parent.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from batchcls import colour
 from batchcls.colour import displayable, to_rgb
 from tests.conftest import picture
 from tests.images import chunk, cmyk_profile, pixels, png, saved, tiff
@@ -74,6 +77,102 @@ def test_numbers_without_a_defined_white_are_shown(
     image = Image.fromarray(np.array([values], dtype=kind))
     assert image.mode == mode
     assert list(displayable(image).tobytes()) == expected
+
+
+def all_at_once(image: Image.Image) -> Image.Image:
+    """Do what :func:`displayable` does with grey of many bits, plainly, and with much memory."""
+    tags = getattr(image, "tag_v2", {})
+    inverted = tags.get(262) == 0
+    samples = np.asarray(image)
+    if image.mode.startswith("I;16"):
+        samples = samples.astype(np.uint16)
+        values = samples << 4 if tags.get(258) == (12,) else samples
+        values = 65535 - values if inverted else values
+        shown = Image.fromarray((values >> 8).astype(np.uint8))
+        transparent = image.info.get("transparency")
+        if transparent is None:
+            return shown
+        alpha = np.where(samples == transparent, 0, 255).astype(np.uint8)
+        return Image.merge("LA", (shown, Image.fromarray(alpha)))
+    if image.mode == "I" and tags.get(258) == (32,) and tags.get(339) in {(1,), None}:
+        samples = samples.view(np.uint32)
+    values = samples.astype(np.float32)
+    seen = values[np.isfinite(values)]
+    low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
+    np.nan_to_num(values, copy=False, nan=low, posinf=high, neginf=low)
+    if image.format in {"PNG", "PPM"} and image.mode == "I":
+        low, high = 0.0, 65535.0
+    elif image.mode == "F" and low >= 0.0 and high <= 1.0:
+        low, high = 0.0, 1.0
+    elif low >= 0.0 and high <= 255.0:
+        low, high = 0.0, 255.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        values -= low
+        values *= 255.0 / (high - low) if high > low else 0.0
+    np.nan_to_num(values, copy=False)
+    np.clip(np.rint(values, out=values), 0, 255, out=values)
+    pixels = values.astype(np.uint8)
+    return Image.fromarray(255 - pixels if inverted else pixels)
+
+
+def many_numbers() -> list[np.ndarray]:
+    random = np.random.default_rng(7)
+    size = (23, 17)
+    found: list[np.ndarray] = [np.full(size, value, np.float32) for value in (0, 1, 7e3, np.nan)]
+    for low, high in ((0, 1), (0, 255), (-1, 1), (-3e38, 3e38), (0, 1e-44), (5e3, 5001)):
+        values = random.uniform(low, high, size).astype(np.float32)
+        found.append(values)
+        for number, odd in enumerate((np.nan, np.inf, -np.inf)):
+            values = values.copy()
+            values[random.integers(0, size[0], 9), number::5][:, :2] = odd
+            values[3 * number, :] = odd
+            found.append(values)
+    bounds = ((0, 1), (0, 256), (0, 65536), (-70000, 70000), (-(2**31), 2**31))
+    found += [random.integers(low, high, size).astype(np.int32) for low, high in bounds]
+    return found
+
+
+@pytest.mark.parametrize("band", [1, 40, 100, 1 << 20])
+@pytest.mark.parametrize("photometric", [None, 0])
+def test_working_on_a_few_rows_at_a_time_changes_no_pixel(
+    band: int, photometric: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(colour, "_BAND", band)
+    checked = 0
+    for numbers in many_numbers():
+        for bits, sample_format, format_name in (
+            (None, None, "PNG"), ((32,), None, "TIFF"), ((32,), (1,), "TIFF"), ((32,), (2,), "TIFF")
+        ):  # fmt: skip
+            image: Any = Image.fromarray(numbers)
+            image.tag_v2 = {258: bits, 339: sample_format, 262: photometric}
+            image.format = format_name
+            shown = displayable(image)
+            assert shown.mode == "L"
+            assert shown.tobytes() == all_at_once(image).tobytes()
+            checked += 1
+    for mode in ("I;16", "I;16L", "I;16B"):
+        samples = np.random.default_rng(8).integers(0, 65536, (23, 17)).astype("<u2")
+        for bits, transparent in ((None, None), ((12,), None), ((16,), 0), (None, samples[3, 3])):
+            image = Image.frombytes(mode, (17, 23), samples.tobytes())
+            image.tag_v2 = {258: bits, 262: photometric}
+            if transparent is not None:
+                there = int(np.asarray(image)[3, 3]) if transparent else 0
+                image.info["transparency"] = there
+            shown = displayable(image)
+            assert shown.mode == ("L" if transparent is None else "LA")
+            assert shown.tobytes() == all_at_once(image).tobytes()
+            checked += 1
+    assert checked > 120
+
+
+@pytest.mark.parametrize("mode", ["F", "I", "I;16"])
+def test_grey_of_many_bits_takes_little_memory_besides_the_image(mode: str) -> None:
+    image = Image.new(mode, (4000, 4000))
+    tracemalloc.start()
+    displayable(image)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40_000_000, "numpy's arrays; all samples at once would be several times 64 MB"
 
 
 @pytest.mark.parametrize(

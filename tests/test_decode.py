@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
+import platform
 import random
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 import tracemalloc
 import warnings
+import weakref
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,13 +27,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from batchcls import postscript
+from batchcls import postscript, reading
+from batchcls.colour import displayable
 from batchcls.decode import Decoder
 from batchcls.errors import DecodeError
 from batchcls.framing import Framing, frame
 from batchcls.imageformats import register_plugins
 from tests.conftest import fuzzed, picture
-from tests.images import SIZE, huge_png, photo, pixels, saved, unprivileged
+from tests.images import SIZE, chunk, huge_png, photo, pixels, saved, tiff, unprivileged
 
 register_plugins()
 PILLOW = tuple(int(part) for part in Image.__version__.split(".")[:2])
@@ -510,6 +517,223 @@ def test_a_decoder_of_a_plugin_that_breaks_is_a_reason(
     path.write_bytes(b"PANICI")
     with pytest.raises(KeyboardInterrupt):
         Decoder().decode(os.fspath(path))
+
+
+# ---- What Pillow would take for a whole image ----
+
+
+def rows_png(rows: int, size: tuple[int, int], **options: Any) -> bytes:
+    """Give a grey PNG whose pixels end well after some rows."""
+    header = struct.pack(">IIBBBBB", *size, 8, options.get("colour", 0), 0, 0, 0)
+    row = b"\0" + bytes([200]) * size[0] * (3 if options.get("colour") else 1)
+    packed = zlib.compress(row * rows + options.get("more", b""))
+    pieces = [packed[place : place + 40] for place in range(0, len(packed), 40)]
+    body = b"".join(chunk(b"IDAT", piece) for piece in pieces)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_png_whose_second_half_is_zeros_is_never_scored(
+    in_memory: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a power cut leaves it: the system had not yet written the rest."""
+    if not in_memory:
+        monkeypatch.setattr(reading, "IN_MEMORY", 0)
+    path = tmp_path / "a.png"
+    for mode in ("L", "RGB", "P", "I;16"):
+        image = picture(3, (300, 200)).convert("L" if mode == "I;16" else mode)
+        data = saved(image.convert(mode), "PNG")
+        for share in (0.5, 0.9, 0.99):
+            start = int(len(data) * share)
+            path.write_bytes(data[:start].ljust(len(data), b"\0"))
+            with (
+                reading.opened(os.fspath(path), 1 << 30) as content,
+                pytest.raises(
+                    DecodeError, match=r"^damaged: the checksum of a part of it \(IDAT\) is wrong$"
+                ) as caught,
+            ):
+                Decoder().decode_file(content.file, os.fspath(path))
+            assert caught.value.lasting
+
+
+def test_a_png_that_is_cut_before_its_checksum_is_never_scored(tmp_path: Path) -> None:
+    data = saved(picture(3, (300, 200)), "PNG")
+    path = tmp_path / "a.png"
+    for missing in (13, 15, 16):
+        path.write_bytes(data[:-missing])
+        assert reason(path) == "truncated: a part of it (IDAT) is cut off"
+
+
+def test_what_says_nothing_of_the_pixels_of_a_png_may_be_damaged(tmp_path: Path) -> None:
+    data = saved(picture(3, (30, 20)), "PNG")
+    frames = [picture(3, (30, 20)), picture(4, (30, 20))]
+    animated = saved(frames[0], "PNG", save_all=True, append_images=frames[1:])
+    place = animated.index(b"fdAT") + 10
+    text = chunk(b"tEXt", b"Comment\0hello")[:-4] + b"oops"
+    path = tmp_path / "a.png"
+    path.write_bytes(data)
+    expected = pixels(path)
+    for name, other in {
+        "no end": data[:-12],
+        "an end cut off": data[:-1],
+        "an end with a wrong checksum": data[:-4] + b"oops",
+        "something behind the end": data + b"IDAT" * 100,
+        "another image behind the end": data + data[:-20],
+        "a comment with a wrong checksum": data[:-12] + text + data[-12:],
+        "a second frame with a wrong checksum": animated[:place] + b"??" + animated[place + 2 :],
+    }.items():
+        path.write_bytes(other)
+        assert (pixels(path) == expected).all(), name
+
+
+@pytest.mark.parametrize("colour", [0, 2])
+@pytest.mark.parametrize("size", [(40, 30), (1, 2), (1, 300), (300, 1)])
+def test_a_png_that_ends_well_but_too_soon_is_never_scored(
+    colour: int, size: tuple[int, int], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.png"
+    for rows in {0, size[1] // 2, size[1] - 1}:
+        path.write_bytes(rows_png(rows, size, colour=colour))
+        assert "truncated" in reason(path)
+        path.write_bytes(rows_png(rows, size, colour=colour, more=b"\0"))
+        assert "truncated" in reason(path)
+    path.write_bytes(rows_png(size[1], size, colour=colour))
+    assert (pixels(path) == 200).all()
+    path.write_bytes(rows_png(size[1] + 9, size, colour=colour))
+    assert (pixels(path) == 200).all()
+
+
+@pytest.mark.parametrize("size", [(9, 9), (9, 8), (8, 1), (1, 1), (1, 2), (5, 3)])
+def test_an_interlaced_png_that_ends_too_soon_is_never_scored(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    steps = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]
+    whole = np.full(size[::-1], 200, np.uint8)
+    rows: list[bytes] = []
+    for left, top, right, down in [*steps, (0, 1, 1, 2)]:
+        part = whole[top::down, left::right]
+        rows += [b"\0" + row.tobytes() for row in part if row.size]
+    path = tmp_path / "a.png"
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, 8, 0, 0, 0, 1))
+    for count in range(len(rows) + 1):
+        body = chunk(b"IDAT", zlib.compress(b"".join(rows[:count]))) + chunk(b"IEND", b"")
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + body)
+        if count < len(rows):
+            assert "truncated" in reason(path)
+        else:
+            assert (pixels(path) == 200).all()
+
+
+def test_every_kind_of_png_shows_what_pillow_shows(tmp_path: Path) -> None:
+    """The check for missing rows leaves nothing behind, neither in the pixels nor the palette."""
+    path = tmp_path / "a.png"
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
+        for size in ((31, 17), (1, 1), (1, 50), (50, 1)):
+            image = (
+                sample(mode).resize(size) if mode != "I;16" else sample(mode).crop((0, 0, *size))
+            )
+            image.save(path)
+            with Image.open(path) as plain:
+                expected = displayable(plain.copy())
+            decoded = Decoder().decode(os.fspath(path))
+            assert decoded.image.mode == expected.mode
+            assert decoded.image.convert("RGBA").tobytes() == expected.convert("RGBA").tobytes()
+
+
+def test_a_png_leaves_no_cycle_that_would_keep_its_pixels(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    picture().save(path)
+    gc.collect()
+    gc.disable()
+    try:
+        gone = weakref.ref(Decoder().decode(os.fspath(path)).image)
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "I;16", "F"])
+def test_a_tiff_that_lacks_strips_is_never_scored(mode: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    sample(mode).save(path, tiffinfo={278: 16})
+    data = bytearray(path.read_bytes())
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    entries = {struct.unpack_from("<H", data, start + 2 + 12 * n)[0]: n for n in range(count)}
+    at = start + 2 + 12 * entries[257] + 8
+    for height in (SIZE + 1, 10 * SIZE):
+        struct.pack_into("<I", data, at, height)  # its type is a short or a long one
+        path.write_bytes(data)
+        assert reason(path) == "truncated: it has fewer strips or tiles than its size needs"
+    struct.pack_into("<I", data, at, SIZE // 2)
+    path.write_bytes(data)
+    assert Decoder().decode(os.fspath(path)).image.size == (SIZE, SIZE // 2)
+
+
+def test_a_tiff_that_lacks_planes_or_tiles_is_never_scored(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    grey = bytes(range(64))
+    path.write_bytes(tiff(8, grey, tags=[(284, 3, 2)]))  # of one plane, which is there
+    assert Decoder().decode(os.fspath(path)).image.size == (8, 8)
+    sample("RGB").save(path)
+    one, another = (struct.pack("<HHIHH", 284, 3, 1, planes, 0) for planes in (1, 2))
+    data = path.read_bytes()
+    assert one in data
+    path.write_bytes(data.replace(one, another))
+    assert "fewer strips or tiles" in reason(path)
+    for rows in (1, 4, 7):
+        data = tiff(8, grey)
+        whole = struct.pack("<HHIHH", 278, 3, 1, 8, 0)
+        assert whole in data
+        path.write_bytes(data.replace(whole, struct.pack("<HHIHH", 278, 3, 1, rows, 0)))
+        assert "fewer strips or tiles" in reason(path)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_decoder_that_closes_its_file_is_no_hindrance(
+    in_memory: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow's for FTEX does, and then asks the next one to try."""
+    if not in_memory:
+        monkeypatch.setattr(reading, "IN_MEMORY", 0)
+    path = tmp_path / "a.ftu"
+
+    def texture(width: int, height: int) -> bytes:
+        head = struct.pack("<4s7i", b"FTEX", 0, width, height, 1, 1, 1, 32)
+        return head + struct.pack("<i", 3 * 8 * 8) + b"\xff\x80\0" * 64
+
+    path.write_bytes(texture(8, 8))
+    with reading.opened(os.fspath(path), 1 << 30) as content:
+        decoded = Decoder().decode_file(content.file, os.fspath(path))
+    assert decoded.image.getpixel((7, 7)) == (255, 128, 0)
+    for size in ((8, 0), (0, 8)):
+        path.write_bytes(texture(*size))
+        with (
+            reading.opened(os.fspath(path), 1 << 30) as content,
+            pytest.raises(DecodeError, match=r"^a damaged image$"),
+        ):
+            Decoder().decode_file(content.file, os.fspath(path))
+
+
+def test_the_memory_of_large_images_is_given_back() -> None:
+    """By itself, glibc keeps for the next one what it once gave back."""
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("needs glibc")
+    script = (
+        "import ctypes\n"
+        "from batchcls.decode import Decoder\n"
+        "Decoder()\n"
+        "libc = ctypes.CDLL(None)\n"
+        "libc.malloc.restype = ctypes.c_void_p\n"
+        "libc.malloc.argtypes = [ctypes.c_size_t]\n"
+        "libc.free.argtypes = [ctypes.c_void_p]\n"
+        "libc.free(libc.malloc(30_000_000))\n"
+        "print({libc.malloc(2_000_000 + 48 * n) % 4096 for n in range(20)})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "{16}\n", "each is mapped on its own, behind the 16 bytes of a header"
 
 
 # ---- PostScript ----

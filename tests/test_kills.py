@@ -106,6 +106,8 @@ def children(process: int) -> list[int]:
     return [int(child) for child in text.split()]
 
 
+@pytest.mark.fuzz
+@pytest.mark.timeout(7200 if SOAK > 1 else 300)
 @pytest.mark.parametrize("victim", ["guardian", "all"])
 def test_killed_at_random_moments_it_ends_with_the_same_report(project, victim):
     """20 times over 1,000 files, and again with all of its processes killed at once."""
@@ -180,7 +182,9 @@ def test_a_worker_that_is_killed_is_replaced(project):
     assert (project / "report.csv").read_bytes().count(b"\n") == 302
 
 
-@pytest.mark.parametrize("times", [10])
+@pytest.mark.fuzz
+@pytest.mark.timeout(7200 if SOAK > 1 else 300)
+@pytest.mark.parametrize("times", [10 * min(SOAK, 10)])
 def test_two_runs_at_once(project, times):
     """On other folders with one store, and on the same one: whole reports, a sound store."""
     fill(project, 60)

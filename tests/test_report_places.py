@@ -103,6 +103,7 @@ def check_error(result: Result, *parts: str, status: int = 1) -> None:
     assert len(errors) == 1, result.err
     for part in parts:
         assert part in errors[0], result.err
+    assert len(result.err.splitlines()) >= 2, "and what to do"
     assert "Traceback" not in result.err
     assert result.err.replace("\n", "").isprintable()
     assert len(result.err) < 1000
@@ -337,7 +338,6 @@ def test_what_can_be_no_place_is_wrong_usage(
     (tmp_path / "to-a-folder.csv").symlink_to("folder.csv")
     result = batchcls("run", one, "-m", "imagenet", "-o", output)
     check_error(result, output, part, status=2)
-    assert len(result.err.splitlines()) >= 2, "and what to do"
     assert (tmp_path / "file").read_bytes() == OLD
     assert os.listdir(tmp_path / "folder.csv") == []
     assert os.readlink(tmp_path / "dangling.csv") == "nowhere/report.csv"

@@ -20,7 +20,17 @@ from batchcls.runsummary import as_bytes, status_of, summary_of, write_summary
 
 STARTED = datetime(2026, 11, 24, 2, 15, tzinfo=timezone(timedelta(hours=1)))
 KEYS = [
-    *("format", "status", "exit_status", "error", "started", "finished", "seconds", "counts"),
+    *(
+        "format",
+        "status",
+        "exit_status",
+        "error",
+        "started",
+        "finished",
+        "seconds",
+        "seconds_classifying",
+        "counts",
+    ),
     *("labels", "report", "report_written", "images", "model", "versions"),
 ]
 INFO = RunInfo(
