@@ -63,7 +63,7 @@ class ChunkClassifier:
         predictions = self._predictions(files, extracted)
         self.recorder.record(files, extracted, predictions)
         return [
-            Outcome(prediction, source.digest, source.recalled)
+            Outcome(prediction, source.digest, source.recalled, source.lasting)
             for prediction, source in zip(predictions, extracted.sources, strict=True)
         ]
 

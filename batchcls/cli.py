@@ -5,6 +5,7 @@ The heavy parts are imported inside the commands, so that ``--help`` is instant.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import Annotated, Any, NoReturn
@@ -193,6 +194,13 @@ def _terminated(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as si
 
 def main() -> None:
     """Run the command line of this process."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # It was started with this one closed. The next file would have its number, and get what
+            # libraries write to it.
+            os.open(os.devnull, os.O_RDWR)
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:

@@ -31,11 +31,20 @@ def prune(
     gone: Annotated[bool, typer.Option("--gone", help="Take out files that are gone.")] = False,
     unused: Annotated[
         float | None,
-        typer.Option("--unused", metavar="DAYS", min=0, help="... what no run used for so long."),
+        typer.Option(
+            "--unused",
+            metavar="DAYS",
+            min=0,
+            help="Take out what no run has used for so many days.",
+        ),
     ] = None,
     max_gigabytes: Annotated[
         float | None,
-        typer.Option("--max-gigabytes", min=0, help="... what was not used for longest, to fit."),
+        typer.Option(
+            "--max-gigabytes",
+            min=0,
+            help="Take out what was not used for longest, until the rest fits. 0 sets no limit.",
+        ),
     ] = None,
     config: ConfigOption = None,
 ) -> None:
@@ -47,12 +56,17 @@ def prune(
 
 
 @cache_app.command()
-def clear(config: ConfigOption = None) -> None:
+def clear(
+    reported: Annotated[
+        bool, typer.Option("--reported", help="Forget, too, what --new-only has reported.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
     """Delete the store. Nothing is lost but time: the next run computes everything anew."""
     settings, terminal = _begun(config)
     from batchcls.commands.cache import clear_command
 
-    clear_command(settings, terminal)
+    clear_command(settings, terminal, reported=reported)
 
 
 def _begun(config: str | None, *, results_to_stderr: bool = False) -> tuple[Settings, Terminal]:

@@ -53,6 +53,11 @@ class Group(TyperGroup):
             if isinstance(error, Terminated):
                 tell_end(error)
                 raise
+            if isinstance(error.__context__, BrokenPipeError):  # rich's, of its help
+                from batchcls.terminal import drop_output
+
+                drop_output()
+                raise typer.Exit(ExitStatus.FAILED) from None
             # Its status may be 0, and would tell cron that all is well.
             tell_bug(error, "a plugin ended the process")
             raise typer.Exit(ExitStatus.FAILED) from None

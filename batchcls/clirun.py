@@ -110,6 +110,13 @@ def run(
     )
     override(settings.store, enabled=store)
     override(settings.log, format=log_format)
+    if output is not None:
+        from batchcls.reportpath import changes
+
+        if not changes(settings.run.output):
+            settings.run.keep_reports = 0  # which were of the configuration's reports
+    if quiet and verbose:
+        raise typer.BadParameter("--quiet and --verbose are opposites")
     if quiet or verbose:
         settings.log.level = "quiet" if quiet else "verbose"
     override(

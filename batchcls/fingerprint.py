@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from batchcls.text import shown
@@ -37,11 +38,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 def decoding(settings: Settings) -> str:
     """Name how a file becomes pixels."""
-    modules = settings.decode.pillow_plugins
-    packages = [*_DECODERS, *modules, *(module.replace("_", "-") for module in modules)]
     machine = f"{platform.system()} {platform.machine()}"
-    limit = f"pixels={settings.decode.max_pixels}"
-    return f"decoding={DECODING} {machine} {_versions(packages)} {' '.join(modules)} {limit}"
+    formats = f"{_versions(_DECODERS)} {_modules(settings.decode.pillow_plugins)}"
+    return f"decoding={DECODING} {machine} {formats} pixels={settings.decode.max_pixels}"
 
 
 def failing(settings: Settings) -> str:
@@ -79,15 +78,7 @@ def predicting(settings: Settings, manifest: Manifest, model_digest: str) -> str
 
 def _files(settings: Settings) -> str:
     """Name the plugins that are files by their content: any may be the network, or change it."""
-    parts = []
-    for path in settings.plugins:
-        try:
-            with open(path, "rb") as file:
-                digest = hashlib.sha256(file.read()).hexdigest()
-        except OSError:
-            digest = "missing"
-        parts.append(f" {shown(os.path.basename(path))}={digest}")
-    return "".join(parts)
+    return "".join(f" {shown(os.path.basename(path))}={_digest(path)}" for path in settings.plugins)
 
 
 def _with_requirements(plugin: str) -> list[str]:
@@ -121,4 +112,29 @@ def _version(package: str) -> str:
 
 def suffixes_name(pillow_plugins: Sequence[str]) -> str:
     """Name what decides which extensions are those of images."""
-    return f"suffixes {_versions([*_DECODERS, *pillow_plugins])} {' '.join(pillow_plugins)}"
+    return f"suffixes {_versions(_DECODERS)} {_modules(pillow_plugins)}"
+
+
+def _modules(names: Sequence[str]) -> str:
+    """Name modules that add formats to Pillow by their packages' versions, and their content.
+
+    They need not belong to a package. What they import in turn is not looked at.
+    """
+    parts = []
+    for name in names:
+        try:
+            spec = find_spec(name)
+        except (ImportError, ValueError, AttributeError):  # of one that holds it
+            spec = None
+        origin = spec.origin if spec is not None else None
+        versions = _versions([name, name.replace("_", "-")])
+        parts.append(f"{name}={_digest(origin)} {versions}".rstrip())
+    return " ".join(parts)
+
+
+def _digest(path: str | None) -> str:
+    try:
+        with open(path or "", "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return "missing"

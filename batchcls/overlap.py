@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 
 from batchcls import locking
-from batchcls.atomic import STDOUT
+from batchcls.atomic import STDOUT, remove_left_over
 from batchcls.errors import BusyError
 from batchcls.text import shown
 
@@ -25,10 +25,12 @@ _MOST_BYTES = 500  # of what the lock file says; a larger one is not ours
 
 
 @contextlib.contextmanager
-def alone_on(report: str, wait: float, say: Callable[[str], None]) -> Iterator[bool]:
+def alone_on(
+    report: str, wait: float, say: Callable[[str], None], *, named: str = ""
+) -> Iterator[bool]:
     """Let no other run write ``report`` meanwhile, if it can be: give whether none does.
 
-    For that a lock file lies beside the report.
+    For that a lock file lies beside the report. ``named`` is what messages call it.
 
     Another one's end is waited for up to ``wait`` seconds; then BusyError says who it is. Two names
     of one report, by links, have one lock. Where there can be no lock (standard output, a device, a
@@ -39,7 +41,7 @@ def alone_on(report: str, wait: float, say: Callable[[str], None]) -> Iterator[b
     children before it leaves; a child that leaves first changes nothing.
     """
     lock = _lock_of(report)
-    descriptor = None if lock is None else _acquire(lock, report, wait, say)
+    descriptor = None if lock is None else _acquire(lock, named or report, wait, say)
     if lock is None or descriptor is None:
         yield False
         return
@@ -52,6 +54,30 @@ def alone_on(report: str, wait: float, say: Callable[[str], None]) -> Iterator[b
             locking.release(lock, descriptor)
         else:
             os.close(descriptor)
+
+
+def sweep(report: str) -> None:
+    """Remove what runs that were killed have left of reports in the folder of this one.
+
+    To be called while this one is locked.
+    """
+    remove_left_over(report)
+    own = _lock_of(report)
+    folder = os.path.dirname(os.path.realpath(report))
+    try:
+        names = [name for name in os.listdir(folder) if name.startswith(_PREFIX)]
+    except OSError:
+        return
+    for name in names:
+        lock = os.path.join(folder, name)
+        if not name.endswith(_SUFFIX) or lock == own:
+            continue
+        with contextlib.suppress(OSError, locking.TakenError, locking.NoLocksError):
+            descriptor = locking.acquire(lock)
+            try:
+                remove_left_over(os.path.join(folder, name[len(_PREFIX) : -len(_SUFFIX)]))
+            finally:
+                locking.release(lock, descriptor)
 
 
 def _lock_of(report: str) -> str | None:

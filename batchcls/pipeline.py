@@ -13,8 +13,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from batchcls.errors import DecodeError, PluginFailedError
+from batchcls.errors import BatchclsError, DecodeError, PluginFailedError
 from batchcls.records import ImageFile, Outcome, Prediction, RunSummary, Status
+from batchcls.text import plural
 
 if TYPE_CHECKING:
     from batchcls.decode import Decoder
@@ -124,11 +125,13 @@ def run(
     judge: Callable[[Prediction], Prediction] = lambda prediction: prediction,
     wanted: Callable[[Outcome], bool] = lambda _: True,
     on_batch: Callable[[list[Prediction]], None] = lambda _: None,
+    least: int = 0,
 ) -> None:
     """Write all outcomes to ``report``, which appears whole at the end or not at all.
 
     ``judge`` has the last word on each; those that aren't ``wanted`` get no row. ``summary`` is
-    filled on the way. Raises PluginFailedError where a plugin fails for every image.
+    filled on the way. Raises PluginFailedError where a plugin fails for every image, and
+    BatchclsError for fewer images than ``least``.
     """
     start = time.perf_counter()
     try:
@@ -147,6 +150,13 @@ def run(
         if first is not None and not summary.classified:
             message = f"not one image could be classified: {first.error}"
             raise PluginFailedError(message, hint=_NO_REPORT, trace=first.fault or "")
+        count = summary.images + summary.left_out
+        if count < least:
+            raise BatchclsError(
+                f"only {plural(count, 'image')}, where {least:,} or more were expected "
+                "(run.min_images)",
+                hint=f"Is the folder, or its drive, there? {_NO_REPORT}",
+            )
         summary.seconds = time.perf_counter() - start
         report.commit()
     except BaseException:

@@ -28,6 +28,9 @@ _BLOCK = 2**20
 _TICK_NS = 50_000_000
 _COARSE_TICK_NS = 2_100_000_000
 _SECOND_NS = 1_000_000_000
+# Volumes by device, for this process; and an odd number that spreads theirs over 64 bits.
+_volumes: dict[int, int] = {}
+_SPREAD = 0x9E37_79B9_7F4A_7C15
 
 _REASONS = {
     errno.ENOENT: "no such file: it may have vanished, or be a dangling link",
@@ -52,6 +55,7 @@ class Identity:
 
     ``changed`` is that of the inode (ctime), which no program can set: it tells of a content that
     was replaced and given its old size and modification time. (On Windows: of the creation.)
+    ``inode`` is mixed with the volume's number.
     """
 
     size: int
@@ -79,14 +83,32 @@ def identify(path: str) -> Identity | None:
         status = os.stat(path)
     except (OSError, ValueError):
         return None
-    return identity_of(status) if stat.S_ISREG(status.st_mode) else None
+    return identity_of(status, path) if stat.S_ISREG(status.st_mode) else None
 
 
-def identity_of(status: os.stat_result) -> Identity:
+def identity_of(status: os.stat_result, path: str) -> Identity:
     """Take from a file's status what identifies its content."""
+    number = status.st_ino ^ (_volume(status.st_dev, path) * _SPREAD)
     # Inodes of some file systems have 64 bits, and SQLite's integers a sign.
-    inode = (status.st_ino & 0xFFFF_FFFF_FFFF_FFFF) - (1 << 63)
+    inode = (number & 0xFFFF_FFFF_FFFF_FFFF) - (1 << 63)
     return Identity(status.st_size, status.st_mtime_ns, status.st_ctime_ns, inode)
+
+
+def _volume(device: int, path: str) -> int:
+    """Give the number of the volume that a file is on, if it has one that stays, and otherwise 0.
+
+    Another disk at the same place may have a file of the same inode, size and times, as the cards
+    of cameras without a clock do. What is on no disk (its major number is 0: networks, memory) is
+    numbered anew with each mount.
+    """
+    number = _volumes.get(device)
+    if number is None:
+        try:
+            number = os.statvfs(path).f_fsid if os.major(device) else 0
+        except (AttributeError, OSError, ValueError):  # AttributeError: Windows
+            return 0
+        _volumes[device] = number
+    return number
 
 
 @contextlib.contextmanager
@@ -109,7 +131,7 @@ def opened(path: str, max_bytes: int) -> Iterator[Content]:
             if before.st_size > max_bytes:
                 raise too_many_bytes(before.st_size, max_bytes)
             content = _content(file, before.st_size, max_bytes)
-            content.identity = _settled(before, os.fstat(file.fileno()), now)
+            content.identity = _settled(before, os.fstat(file.fileno()), path, now)
         except OSError as error:
             raise DecodeError(read_reason(error), lasting=False) from error
         except MemoryError:
@@ -117,9 +139,17 @@ def opened(path: str, max_bytes: int) -> Iterator[Content]:
         try:
             yield content
         finally:
-            if content.file is file and identity_of(os.fstat(file.fileno())) != identity_of(before):
-                content.identity = None  # it was changed while it was decoded
+            if content.file is file and not _is_as_it_was(file, path, before):
+                content.identity = None
                 content.digest = b""
+
+
+def _is_as_it_was(file: IO[bytes], path: str, before: os.stat_result) -> bool:
+    """Tell whether a file was left alone while it was decoded."""
+    try:
+        return identity_of(os.fstat(file.fileno()), path) == identity_of(before, path)
+    except (OSError, ValueError):  # it is out of reach, or a decoder has closed it
+        return False
 
 
 def too_many_bytes(size: int, max_bytes: int) -> DecodeError:
@@ -146,10 +176,10 @@ def _content(file: IO[bytes], size: int, max_bytes: int) -> Content:
     return Content(file, digest.digest(), None)
 
 
-def _settled(before: os.stat_result, after: os.stat_result, now: int) -> Identity | None:
+def _settled(before: os.stat_result, after: os.stat_result, path: str, now: int) -> Identity | None:
     """Give the identity, if it is sure to change with any later change of the file."""
-    identity = identity_of(before)
-    if identity != identity_of(after):
+    identity = identity_of(before, path)
+    if identity != identity_of(after, path):
         return None
     stamp = max(identity.modified, identity.changed)
     coarse = identity.changed % _SECOND_NS == 0

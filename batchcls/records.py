@@ -92,12 +92,13 @@ class Outcome:
     """A prediction, and how it came about.
 
     ``digest`` is the SHA-256 of the file's content, None where it was not read; ``recalled`` tells
-    that the store knew it.
+    that the store knew it. ``lasting`` is for an error that lies in the content alone.
     """
 
     prediction: Prediction
     digest: bytes | None = None
     recalled: bool = False
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,9 +44,14 @@ def literal(path: str) -> str:
     return path.replace("{", "{{").replace("}", "}}")
 
 
+def changes(template: str) -> bool:
+    """Tell whether the name of the report changes with time."""
+    return any(name in _FORMS for _, name in _tokens(template))
+
+
 def check_keep(template: str, keep: int) -> None:
     """Raise ConfigError where reports are to be counted that all have one name."""
-    if keep and not any(name in _FORMS for _, name in _tokens(template)):
+    if keep and not changes(template):
         raise ConfigError(
             f"run -> keep_reports: every run writes {shown(template)}, so there is but one to keep",
             hint="Let the name of the report change: output = 'reports/{date}.csv'",

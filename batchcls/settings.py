@@ -33,6 +33,7 @@ class RunSettings(msgspec.Struct, forbid_unknown_fields=True):
     output: str = "report.csv"
     jobs: Annotated[int, Meta(ge=0, le=1024)] = 0
     max_errors: int | str = 0
+    min_images: Annotated[int, Meta(ge=0)] = 0
     new_only: bool = False
     since: str = ""
     wait: Annotated[float, Meta(ge=0)] = 0.0
@@ -175,8 +176,10 @@ def load_settings(config: str | None, environment: Mapping[str, str]) -> Setting
     if path:
         known = {section: struct.__struct_fields__ for section, struct in SECTIONS.items()}
         settings = _convert(read_config(path, known), shown(path), strict=True)
-    # Its default, too, is relative to the configuration.
+    # Their defaults, too, are relative to the configuration.
     settings.inception.graph = below(os.path.dirname(path), settings.inception.graph)
+    if settings.run.output == RunSettings().output:
+        settings.run.output = below(os.path.dirname(path), settings.run.output)
     return _with_environment(settings, environment)
 
 
@@ -249,5 +252,6 @@ def override(section: msgspec.Struct, options: Mapping[str, Any]) -> None:
     """Set ``options`` in a section, in place. Raises ConfigError for a value it can't take."""
     for key, value in options.items():
         name = next(name for name, struct in SECTIONS.items() if isinstance(section, struct))
-        parsed = _convert({name: {key: value}}, f"--{key.replace('_', '-')}", strict=True)
+        option = "--log-format" if name == "log" else f"--{key.replace('_', '-')}"
+        parsed = _convert({name: {key: value}}, option, strict=True)
         setattr(section, key, getattr(getattr(parsed, name), key))

@@ -143,6 +143,24 @@ def test_killed_at_random_moments_it_ends_with_the_same_report(project, victim):
     assert not list(project.glob(".batchcls-*")), "what was left over is swept up"
 
 
+def test_what_killed_runs_left_is_swept_up_whatever_their_reports_were_called(project):
+    fill(project, 100)
+    for number in range(2):
+        process = start(project, "-o", f"{number}-{{time}}.csv")
+        while not list(project.glob(".batchcls-*.tmp")):
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+        assert len(list(project.glob(".batchcls-*"))) == 2 * (number + 1) - number * 2
+    other = start(project, "-o", "other.csv")
+    while len(list(project.glob(".batchcls-*.tmp"))) < 1:
+        time.sleep(0.01)
+    process = start(project, "-o", "last-{date}.csv")
+    assert process.communicate() and process.returncode == 3
+    assert other.communicate() and other.returncode == 3, "one that lives is left alone"
+    assert not list(project.glob(".batchcls-*"))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_told_to_end_it_does_so_soon_and_keeps_its_work(project, number):
     fill(project, 400)

@@ -255,7 +255,7 @@ def test_end_by_a_signal_has_its_name_and_what_became_of_the_work():
     done = run_code(COMMANDS, "end", "--note", note)
     assert done.returncode == 143
     assert done.stderr == "batchcls: ended by SIGTERM; no report was written\n"
-    done = run_code(COMMANDS, "end", "--number", str(signal.SIGHUP))
+    done = run_code(COMMANDS, "end", "--number", str(int(signal.SIGHUP)))
     assert (done.returncode, done.stderr) == (129, "batchcls: ended by SIGHUP\n")
     done = run_code(COMMANDS, "end", "--format", "json", "--note", note)
     assert done.returncode == 143

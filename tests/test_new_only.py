@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -79,6 +82,58 @@ class TestNewOnly:
         assert reported("--new-only") == {"dangling.png", "later.jpeg", "broken.png"}
         assert reported("--new-only") == set()
 
+    def test_a_change_after_a_report_of_everything(self, reported, images):
+        assert reported() == ALL
+        assert reported("--new-only") == set()
+        picture(60).save(images / "1.png")
+        assert reported("--new-only") == {"1.png"}
+
+    def test_an_error_that_a_setting_cures(self, reported):
+        limit = {"BATCHCLS_DECODE_MAX_PIXELS": "100"}
+        assert reported("--new-only", status=3, **limit) == ALL
+        assert reported("--new-only", **limit) == set()
+        assert reported("--new-only") == ALL
+
+    def test_a_second_run_of_the_same_night_keeps_what_the_first_one_had(self, reported, images):
+        night = time.strftime("%Y-%m-%d.csv")
+        run = ("run", "images", "-m", "imagenet", "--new-only", "-o", "{date}.csv")
+        again = [sys.executable, "-m", "batchcls", *run]
+        (images / "broken.png").write_bytes(b"nonsense")
+        for names in (set(), {"new.png"}, set()):
+            for name in names:
+                picture(90).save(images / name)
+            subprocess.run(again, check=False, stdout=subprocess.DEVNULL)
+        text = Path(night).read_text()
+        assert {line.split(",")[0] for line in text.splitlines()[1:]} == {
+            *ALL,
+            "new.png",
+            "broken.png",
+        }
+
+    def test_two_at_once_lose_nothing(self, images, tmp_path):
+        """Whatever their reports are called, one of them steps aside, even if it is killed."""
+        for number in range(100, 400):
+            picture(number).save(images / f"{number}.png")
+        run = ("run", "images", "-m", "imagenet", "--new-only", "-o", "{date}-{time}.csv")
+        command = [sys.executable, "-m", "batchcls", *run]
+        first = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+        while not list(tmp_path.glob(".batchcls-*.tmp")):
+            time.sleep(0.01)
+        os.killpg(first.pid, signal.SIGSTOP)
+        time.sleep(1.1)
+        second = subprocess.run(command, capture_output=True, text=True, check=False)
+        os.killpg(first.pid, signal.SIGCONT)
+        assert second.returncode == 4, second.stderr
+        assert "{date}-{time}.csv" in second.stderr
+        assert first.wait() == 0
+
+    def test_clearing_the_store_does_not_forget(self, reported, batchcls):
+        assert reported("--new-only") == ALL
+        assert batchcls("cache", "clear").status == 0
+        assert reported("--new-only") == set()
+        assert batchcls("cache", "clear", "--reported").status == 0
+        assert reported("--new-only", output="other.csv") == ALL
+
     def test_reports_elsewhere_are_others(self, reported):
         assert reported("--new-only") == ALL
         assert reported("--new-only", output="other.csv") == ALL
@@ -100,9 +155,6 @@ class TestNewOnly:
             "sys.argv = ['batchcls', 'run', 'images', '-m', 'imagenet', '--new-only', '--scores'];"
             "runpy.run_module('batchcls', run_name='__main__')"
         )
-        import subprocess
-        import sys
-
         for number in range(20):
             picture(number + 100).save(tmp_path / "images" / f"{number + 100}.png")
         reported(output="warm.csv")  # the store may not grow any more

@@ -116,7 +116,9 @@ def test_old_reports_are_deleted_after_a_good_night(project):
     assert at_night(project, config="keep_reports = 3\n").returncode == 0
     names = sorted(path.name for path in (project / "reports").iterdir())
     assert names == ["2025-01-04.csv", "2025-01-05.csv", report_of(project).name, "notes.txt"]
-    done = at_night(project, "--output report.csv", config="keep_reports = 3\n")
+    fixed = CONFIG.replace("reports/{date}.csv", "report.csv")
+    (project / "config.toml").write_text(fixed + "keep_reports = 3\n")
+    done = at_night(project)
     assert done.returncode == 2
     assert "run -> keep_reports" in done.stderr
 
@@ -321,3 +323,97 @@ def test_scripts_of_the_page_are_called(tmp_path, block):
     assert json.loads((tmp_path / "given").read_text()) == summary
     called = (tmp_path / "called").read_text()
     assert "batchcls: failed" in called or called.endswith("/1\n")
+
+
+def test_told_to_end_while_others_are_told(project):
+    """The report is there, and what was decided stays."""
+    slow = project / "slow"
+    slow.write_text("#!/bin/sh\ntouch began\nsleep 30\n")
+    slow.chmod(0o755)
+    text = (project / "config.toml").read_text() + 'on_end = ["./slow"]\n'
+    (project / "config.toml").write_text(text)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "batchcls", "run", "--config", "config.toml"],
+        cwd=project,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (project / "began").exists():
+        time.sleep(0.02)
+        assert process.poll() is None
+    process.terminate()
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    assert "the report was written" in said
+    assert len(list((project / "reports").glob("*.csv"))) == 1
+
+
+@pytest.mark.parametrize("closed", ["1>&- 2>&-", "0<&- 2>&-", "0<&- 1>&- 2>&-", "2>&-"])
+def test_without_standard_streams_nothing_else_gets_into_the_report(project, closed):
+    done = at_night(project, f"-o plain.csv --no-store {closed}")
+    assert done.returncode == 0
+    report = project.parent / "home" / "plain.csv"
+    assert report.read_text().splitlines()[0] == "path,label,score,status,error"
+    assert len(rows(report)) == 3
+
+
+def test_too_few_images_leave_the_former_report(project):
+    assert at_night(project, "-o former.csv").returncode == 0
+    report = project.parent / "home" / "former.csv"
+    former = report.read_bytes()
+    (project / "images" / "0.jpg").unlink()
+    done = at_night(project, "-o former.csv", "min_images = 3\n")
+    assert done.returncode == 1
+    assert "only 2 images, where 3 or more were expected" in done.stderr
+    assert report.read_bytes() == former
+
+
+def test_an_empty_night_deletes_no_former_report(project):
+    for day in (1, 2, 3):
+        (project / "reports" / f"2026-01-0{day}.csv").write_text("path,label\n")
+    for image in (project / "images").iterdir():
+        image.unlink()
+    done = at_night(project, config="keep_reports = 2\n")
+    assert done.returncode == 0
+    assert "no images found" in done.stderr
+    assert len(list((project / "reports").iterdir())) == 4
+
+
+def test_the_report_lies_beside_its_configuration_unless_it_says_otherwise(project):
+    text = CONFIG.replace('output = "reports/{date}.csv"\n', "")
+    (project / "config.toml").write_text(text)
+    assert at_night(project).returncode == 0
+    assert (project / "report.csv").exists()
+    assert not (project.parent / "home" / "report.csv").exists()
+
+
+def test_a_summary_takes_the_place_of_nothing_else(project):
+    (project / "precious.txt").write_text("by hand")
+    done = at_night(project, f"--summary {project}/precious.txt")
+    assert done.returncode == 2
+    assert "something else than a summary" in done.stderr
+    assert (project / "precious.txt").read_text() == "by hand"
+    done = at_night(project, "-o same.csv --summary same.csv")
+    assert done.returncode == 2
+    assert "is the report" in done.stderr
+    for _ in range(2):
+        assert at_night(project, f"--summary {project}/s.json").returncode == 0
+
+
+def test_one_report_elsewhere_is_not_counted_among_the_nights(project):
+    done = at_night(project, "-o once.csv", "keep_reports = 2\n")
+    assert done.returncode == 0, done.stderr
+
+
+def test_quiet_and_verbose_at_once(project):
+    assert at_night(project, "--quiet --verbose").returncode == 2
+    done = at_night(project, "--log-format yaml")
+    assert done.returncode == 2
+    assert "--log-format: expected one of text, json" in done.stderr
+
+
+def test_help_into_a_pipe_that_closes(project):
+    command = f"{sys.executable} -m batchcls run --help | head -1"
+    done = subprocess.run(["/bin/bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""

@@ -72,6 +72,7 @@ def test_what_is_rendered_with_no_values_loads_as_the_defaults(tmp_path):
     expected = Settings()
     # Even a default is relative to the configuration.
     expected.inception.graph = str(tmp_path / expected.inception.graph)
+    expected.run.output = str(tmp_path / "report.csv")
     assert load_settings(str(path), {}) == expected
 
 
@@ -259,7 +260,7 @@ def test_the_command_ends_with_2_for_a_wrong_configuration(tmp_path, batchcls):
     assert result.err.splitlines() == [
         "batchcls: error: config.toml: run -> image: there is no such setting",
         "Did you mean images? Settings of [run]: images, model, output, jobs, max_errors, "
-        "new_only, since, wait, keep_reports, summary, on_end.",
+        "min_images, new_only, since, wait, keep_reports, summary, on_end.",
     ]
 
 

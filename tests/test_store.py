@@ -71,6 +71,7 @@ def run(batchcls: Run, images: Path, model: Path, tmp_path: Path) -> Callable[..
         assert result.status == 3, result.err
         running.err = result.err  # type: ignore[attr-defined]
         counts: dict[str, int] = json.loads((tmp_path / "summary.json").read_text())["counts"]
+        running.counts = counts  # type: ignore[attr-defined]
         return counts
 
     return running
@@ -236,7 +237,10 @@ class TestTheReportIsTheSame:
         for image in half:
             (aside / image.name).rename(image)
         assert report("half") == without
+        half_known = run.counts["recalled"]
         assert report("all") == without
+        assert half_known == 14
+        assert run.counts["recalled"] == 26
 
     def test_a_store_filled_for_another_report_changes_nothing(self, run, tmp_path):
         run("-m", "imagenet")
@@ -244,6 +248,20 @@ class TestTheReportIsTheSame:
         scores = (tmp_path / "scores.csv").read_bytes()
         run("-m", "imagenet", "--scores", "--no-store", output="scores.csv")
         assert (tmp_path / "scores.csv").read_bytes() == scores
+
+    def test_a_module_that_learns_a_format(self, run, images, tmp_path):
+        module = tmp_path / "formats.py"
+        code = "from PIL import Image\nImage.register_extension('PNG', '.{suffix}')\n"
+        env = {
+            "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+            "BATCHCLS_DECODE_PILLOW_PLUGINS": "formats",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        picture(300).save(images / "new.kind", "PNG")
+        module.write_text(code.format(suffix="other"))
+        assert run(**env)["images"] == 26
+        module.write_text(code.format(suffix="kind"))
+        assert run(**env)["images"] == 27
 
     def test_other_limits_are_not_mixed_up(self, run):
         assert run()["error"] == 2
@@ -356,20 +374,73 @@ class TestAStoreThatCantBeUsed:
         assert "database is locked; going on without it" in done.stderr
 
     def test_bytes_that_changed_never_change_a_report(self, run, store, tmp_path):
-        """SQLite does not notice them all; a checksum in each row does."""
+        """Anywhere in the file: whatever SQLite makes of it."""
         run()
         report = (tmp_path / "report.csv").read_bytes()
         whole = store.read_bytes()
         chance = random.Random(5)
-        for _ in range(12):
+        for flips in (1, 2, 3, 5, 10, 40):
             data = bytearray(whole)
-            for _ in range(40):
+            for _ in range(flips):
                 data[chance.randrange(100, len(data))] ^= 1 << chance.randrange(8)
             store.write_bytes(data)
             for beside in ("-wal", "-shm"):
                 Path(f"{store}{beside}").unlink(missing_ok=True)
             run()
             assert (tmp_path / "report.csv").read_bytes() == report
+
+    # What SQLite can't notice: sound rows that say what is not so.
+    @pytest.mark.parametrize(
+        "lie",
+        [
+            "UPDATE file SET content = 27 - content",
+            "UPDATE content SET digest = CAST(substr(digest, 2) || x'00' AS BLOB)",
+            "UPDATE prediction SET data = (SELECT data FROM prediction p WHERE p.content = 1)",
+            "UPDATE prediction SET content = content + 100;"
+            "UPDATE prediction SET content = 126 - content",
+            "UPDATE prediction SET data = CAST(substr(data, 1, 20) || x'01' || substr(data, 22)"
+            " AS BLOB)",
+            "UPDATE features SET data = (SELECT data FROM features f WHERE f.content = 1);"
+            "DELETE FROM prediction",
+            "UPDATE features SET data = CAST(substr(data, 1, 99) || x'7f' || substr(data, 101)"
+            " AS BLOB);"
+            "DELETE FROM prediction",
+            "UPDATE failure SET content = content + 100; INSERT INTO failure"
+            " SELECT id, way, data FROM content, (SELECT way, data FROM failure LIMIT 1)",
+            "UPDATE note SET value = CAST(replace(value, '.png', '.pgn') AS BLOB)",
+            "UPDATE note SET value = replace(value, '.png', '.pgn')",
+            "UPDATE prediction SET data = substr(data, 1, 20) || x'ff' || substr(data, 22)",
+            "UPDATE note SET value = ''",
+            "UPDATE file SET inode = 'text', checksum = x'00'",
+            "UPDATE prediction SET data = 5; UPDATE features SET data = 'text'",
+        ],
+    )
+    def test_rows_that_lie_never_change_a_report(self, run, store, tmp_path, lie):
+        run("-m", "imagenet")
+        report = (tmp_path / "report.csv").read_bytes()
+        with sqlite3.connect(store) as database:
+            database.executescript(lie)
+        database.close()
+        counts = run("-m", "imagenet")
+        assert (tmp_path / "report.csv").read_bytes() == report
+        assert counts["images"] == 26
+        assert "going on without it" not in run.err, "it is still of use"
+
+    def test_a_disk_in_the_place_of_another(self, run, images, tmp_path):
+        """Its file may have the same name, size, times and even inode."""
+        from batchcls import reading
+
+        disk = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else tmp_path
+        file = disk / f"batchcls-{os.getpid()}.png"
+        picture(1).save(file)
+        try:
+            status = file.stat()
+            before = reading.identity_of(status, os.fspath(file))
+            reading._volumes[status.st_dev] = 12345
+            assert reading.identity_of(status, os.fspath(file)) != before
+        finally:
+            file.unlink()
+            reading._volumes.clear()
 
 
 class TestCache:
@@ -420,7 +491,7 @@ class TestCache:
     def test_size(self, run, batchcls, store):
         run()
         before = store.stat().st_size
-        assert "26 contents" in batchcls("cache", "prune", "--max-gigabytes", "0").out
+        assert "26 contents" in batchcls("cache", "prune", "--max-gigabytes", "0.00001").out
         assert store.stat().st_size < before
         assert run()["computed"] == 26
 
@@ -431,6 +502,10 @@ class TestCache:
         database.close()
         assert count == 0
         assert run.err.count("warning") == 1  # of the unreadable ones
+
+    def test_no_limit(self, run, batchcls):
+        run()
+        assert " 0 contents" in batchcls("cache", "prune", "--max-gigabytes", "0").out
 
     def test_clear(self, run, batchcls, store):
         run()

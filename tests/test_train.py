@@ -329,3 +329,13 @@ def test_fitting_holds_every_blas_to_one_thread():
     threads = json.loads(done.stdout)
     assert len(threads) >= 1
     assert set(threads) == {1}
+
+
+def test_the_model_takes_the_place_of_no_other_file(batchcls, tmp_path):
+    folder = make_classes(tmp_path / "images")
+    tags = folder / "tags.tsv"
+    before = tags.read_text()
+    result = batchcls("train", tags, "-o", tags)
+    assert result.status == 2
+    assert "something else than a model" in result.err
+    assert tags.read_text() == before

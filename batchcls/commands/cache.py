@@ -34,7 +34,6 @@ def info_command(settings: Settings, terminal: Terminal, *, as_json: bool) -> No
         return
     limit = settings.store.max_gigabytes
     rows = [
-        ["store", shown(info.path)],
         ["size", _size(info.size) + (f" of {limit:g} GB" if limit else "")],
         ["files", f"{info.files:,}"],
         ["contents", f"{info.contents:,}"],
@@ -42,7 +41,7 @@ def info_command(settings: Settings, terminal: Terminal, *, as_json: bool) -> No
         ["unreadable", f"{info.unreadable:,}"],
         ["reported (--new-only)", f"{info.reported:,}"],
     ]
-    terminal.table(["", ""], rows, numbers_from=2)
+    terminal.table(["store", shown(info.path)], rows, numbers_from=2)
 
 
 def prune_command(
@@ -60,7 +59,7 @@ def prune_command(
         assembly.store_folder(settings),
         gone=gone,
         unused_days=unused_days,
-        max_bytes=None if max_gigabytes is None else int(max_gigabytes * 1e9),
+        max_bytes=int(max_gigabytes * 1e9) if max_gigabytes else None,  # 0 sets no limit
     )
     terminal.result(
         f"taken out: {plural(pruned.files, 'file')}, {plural(pruned.contents, 'content')}, "
@@ -68,10 +67,10 @@ def prune_command(
     )
 
 
-def clear_command(settings: Settings, terminal: Terminal) -> None:
+def clear_command(settings: Settings, terminal: Terminal, *, reported: bool) -> None:
     """Delete the store."""
     folder = assembly.store_folder(settings)
-    was_there = clear(folder)
+    was_there = clear(folder, reported=reported)
     terminal.result(f"{shown(folder)}: {'cleared' if was_there else 'there was no store'}")
 
 

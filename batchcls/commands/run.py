@@ -6,6 +6,10 @@ guardian, and may be begun again.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -15,13 +19,15 @@ from batchcls.assembly import STDOUT, store_folder
 from batchcls.atomic import remove_left_over
 from batchcls.commands.choose import model_name
 from batchcls.commands.runend import End, tell_end
-from batchcls.errors import ConfigError, UsageError
+from batchcls.errors import ConfigError, DecodeError, UsageError
 from batchcls.guard.guardian import guarded
 from batchcls.logformat import exit_status_of, words_of
 from batchcls.maxerrors import Allowance, parse_max_errors
-from batchcls.overlap import alone_on
+from batchcls.overlap import alone_on, sweep
+from batchcls.reading import open_regular
 from batchcls.records import RunSummary
 from batchcls.since import parse_since
+from batchcls.text import shown
 
 if TYPE_CHECKING:
     from batchcls.guard.flight import Flight
@@ -62,7 +68,7 @@ def run_command(
     Where the settings ask for reasons, a model that can't give any does without, unless it must.
     """
     plan = _plan(settings, model_option, must_explain=must_explain)
-    begun = False
+    run, begun = settings.run, False
 
     def work(flight: Flight, verdicts: Verdicts) -> int:
         nonlocal begun
@@ -74,21 +80,39 @@ def run_command(
     try:
         if plan.report != STDOUT:
             reportpath.make_folders(plan.template, plan.report)
-        with alone_on(plan.report, settings.run.wait, terminal.say) as alone:
+        with _alone_on_news(plan, terminal), alone_on(plan.report, run.wait, terminal.say) as alone:
             if alone:
-                remove_left_over(plan.report)
-            return guarded(
-                work,
-                seconds=settings.decode.max_seconds,
-                folder=store_folder(settings) if settings.store.enabled else None,
-                warn=terminal.warn,
-                guard=settings.decode.guard,
-            )
+                sweep(plan.report)
+            try:
+                return guarded(
+                    work,
+                    seconds=settings.decode.max_seconds,
+                    folder=store_folder(settings) if settings.store.enabled else None,
+                    warn=terminal.warn,
+                    guard=settings.decode.guard,
+                )
+            finally:
+                if alone and not begun:  # in the guardian: a worker that was killed left it
+                    remove_left_over(plan.report)
     except BaseException as error:
         if not begun:
             end = End(RunSummary(error=words_of(error)), exit_status_of(error))
             tell_end(plan, end, terminal, error)
         raise
+
+
+def _alone_on_news(plan: RunPlan, terminal: Terminal) -> AbstractContextManager[object]:
+    """Let one run at a time tell what is new, whatever its report is called today."""
+    settings = plan.settings
+    if not settings.run.new_only:
+        return contextlib.nullcontext()
+    folder = store_folder(settings)
+    with contextlib.suppress(OSError):  # the store has its own error
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    template = os.path.abspath(plan.template)
+    digest = hashlib.sha256(os.fsencode(template)).hexdigest()
+    lock = os.path.join(folder, f"new-only-{digest[:16]}")
+    return alone_on(lock, settings.run.wait, terminal.say, named=template)
 
 
 def _plan(settings: Settings, model_option: str | None, *, must_explain: bool) -> RunPlan:
@@ -112,16 +136,36 @@ def _plan(settings: Settings, model_option: str | None, *, must_explain: bool) -
             hint="What former reports had is kept in the store, by the place of the report.",
         )
     summary = run.summary
+    report = STDOUT if to_stdout else reportpath.expanded(run.output, started, model)
     if summary:
         summary = reportpath.expanded(summary, started, model, setting="summary")
+        _check_summary(summary, report)
     return RunPlan(
         settings,
         model_option,
         template=run.output,
-        report=STDOUT if to_stdout else reportpath.expanded(run.output, started, model),
+        report=report,
         summary=summary,
         started=started,
         allowance=allowance,
         since=since,
         must_explain=must_explain,
     )
+
+
+def _check_summary(summary: str, report: str) -> None:
+    """Raise ConfigError where the summary would take the place of something else."""
+    if os.path.realpath(summary) == os.path.realpath(report):
+        raise ConfigError(
+            f"run -> summary: {shown(summary)} is the report", hint="Name another file for it."
+        )
+    try:
+        with open_regular(summary) as file:
+            begins = file.read(1)
+    except (OSError, ValueError, DecodeError):  # writing it tells what is wrong, if anything
+        return
+    if begins not in {b"", b"{"}:
+        raise ConfigError(
+            f"run -> summary: {shown(summary)} is something else than a summary, and would be lost",
+            hint="Name another file for it, or remove that one.",
+        )

@@ -36,18 +36,21 @@ class End:
 @contextlib.contextmanager
 def end_of_run(plan: RunPlan, end: End, terminal: Terminal) -> Iterator[None]:
     """Tell whoever wants to know of the end, good or bad."""
-    failure: BaseException | None = None
     try:
         yield
     except BaseException as error:
-        failure = error
         end.status = exit_status_of(error)
-        if isinstance(error, Terminated) and not error.note:
+        if isinstance(error, (KeyboardInterrupt, Terminated)):
             kept = "what was done is kept, " if plan.settings.store.enabled else ""
-            error.note = f"{kept}{'the' if end.written else 'no'} report was written"
+            written = "the report was written" if end.written else "no report was written"
+            error.note = kept + written  # type: ignore[union-attr]  # Python lets it have one
+        tell_end(plan, end, terminal, error)
         raise
-    finally:
-        tell_end(plan, end, terminal, failure)
+    try:
+        tell_end(plan, end, terminal, None)
+    except (KeyboardInterrupt, Terminated) as error:
+        # The work is done and told as such; what else was to hear of it was cut short.
+        terminal.warn(f"{words_of(error)} when all was done; the report was written")
 
 
 def tell_end(plan: RunPlan, end: End, terminal: Terminal, failure: BaseException | None) -> None:
@@ -82,7 +85,7 @@ def tell_end(plan: RunPlan, end: End, terminal: Terminal, failure: BaseException
 def finish(plan: RunPlan, summary: RunSummary, terminal: Terminal) -> ExitStatus:
     """Print what was found, and what a person should know; give the exit status."""
     run = plan.settings.run
-    if plan.report != STDOUT and run.keep_reports:
+    if plan.report != STDOUT and run.keep_reports and (summary.images or summary.left_out):
         model = model_name(plan.settings, plan.model_option)
         gone = reportpath.prune(plan.template, model, run.keep_reports, plan.report, terminal.warn)
         for path in gone:

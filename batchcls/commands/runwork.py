@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -23,6 +24,7 @@ from batchcls.reading import identify
 from batchcls.records import LEADING, ImageFile, Outcome, Prediction, RunInfo, RunSummary, Status
 from batchcls.scan import scan
 from batchcls.store.schema import StoreError
+from batchcls.text import plural, shown
 from batchcls.watch import Watch
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class _Worker:
         files = scan(roots, rules, self.care)
         format_ = assembly.report_format(self.plan.report)  # before the model may take its time
         outline = chosen_outline(settings, self.plan.model_option, terminal)
+        self._tell_what(outline)
         explain = self.plan.must_explain or (settings.report.explain and outline.model.explains)
         settings.report.explain = explain
         info = self.end.info = _run_info(self.plan, outline)
@@ -98,7 +101,15 @@ class _Worker:
                 closing(outcomes(files, self._recall(memory), make_work, engine)) as found,
             ):
                 judge = Judge(settings.report.review_below, settings.report.unknown)
-                run(self._progressing(found), report, self.end.summary, judge, wanted, on_batch)
+                run(
+                    self._progressing(found),
+                    report,
+                    self.end.summary,
+                    judge,
+                    wanted,
+                    on_batch,
+                    least=settings.run.min_images,
+                )
             self.end.written = True
             keep()
         except BaseException as error:
@@ -106,6 +117,13 @@ class _Worker:
             watch.finished(self.end.summary)
             raise
         watch.finished(self.end.summary)
+
+    def _tell_what(self, outline: Outline) -> None:
+        classes = plural(len(outline.manifest.classes), "class", "classes")
+        name = shown(model_name(self.plan.settings, self.plan.model_option))
+        self.terminal.detail(f"model {name}: {classes}, digest {outline.digest[:16]}")
+        folder = assembly.store_folder(self.plan.settings)
+        self.terminal.detail("no store" if self.store is None else f"store {shown(folder)}")
 
     def _detail(self, predictions: Sequence[Prediction]) -> None:
         if not self.terminal.verbose:
@@ -232,9 +250,16 @@ class _Worker:
             )
         from batchcls.store.reported import Reported
 
-        reported = Reported(self.store, assembly.absolute(self.plan.template))
-        for former in self._former_reports()[-1:]:
-            reported.add_former(former)
+        template = self.plan.template
+        reported = Reported(self.store, assembly.absolute(template), fingerprint.failing(settings))
+        report = os.path.realpath(self.plan.report)
+        former = self._former_reports()
+        if reportpath.changes(template):
+            # Of the same night: a second run must not take away what the first one has told.
+            reported.add_present(report)
+            former = [path for path in former if os.path.realpath(path) != report]
+        for path in former[-1:]:
+            reported.add_former(path)
         return reported.is_new, reported.commit
 
 

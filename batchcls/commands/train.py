@@ -12,9 +12,10 @@ import numpy as np
 from batchcls import assembly, modelfile, trainingassembly
 from batchcls.atomic import AtomicFile
 from batchcls.commands.pluginwarnings import warn_of_plugins
-from batchcls.errors import OutputError, PluginFailedError, UsageError
+from batchcls.errors import DecodeError, OutputError, PluginFailedError, UsageError
 from batchcls.model import Model
 from batchcls.plugins import registry
+from batchcls.reading import open_regular
 from batchcls.text import plural, shown
 from batchcls.training import too_few_classes, train
 
@@ -45,6 +46,7 @@ def train_command(settings: Settings, output: str | None, terminal: Terminal) ->
             "no tags: nothing to learn from",
             hint="Name a file of tags: batchcls train tags.tsv",
         )
+    _check_output(output)
     _warn_of_options(settings, terminal)
     tags = trainingassembly.tags(
         settings, settings.train.tags, settings.train.images, too_few_classes
@@ -70,6 +72,20 @@ def train_command(settings: Settings, output: str | None, terminal: Terminal) ->
     with contextlib.suppress(OutputError):  # the model is there, whoever reads the table
         _print(training, settings, terminal)
         terminal.result(f"model       {shown(output)} ({os.path.getsize(output) / 1e6:.1f} MB)")
+
+
+def _check_output(output: str) -> None:
+    """Refuse to put the model in the place of what is none, such as the tags."""
+    try:
+        with open_regular(output) as file:
+            begins = file.read(2)
+    except (OSError, ValueError, DecodeError):  # writing it tells what is wrong, if anything
+        return
+    if begins not in {b"", b"PK"} and not output.endswith(modelfile.SUFFIX):
+        raise UsageError(
+            f"{shown(output)}: something else than a model, and would be lost",
+            hint=f"Name another file, such as my{modelfile.SUFFIX}, or remove that one.",
+        )
 
 
 def _check_readable(packed: bytes) -> None:

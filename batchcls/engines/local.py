@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -58,7 +59,10 @@ class LocalEngine:
     def _threads(
         self, work: Callable[[Chunk], Result], chunks: Iterable[Chunk]
     ) -> Iterator[Result]:
-        from joblib import Parallel, cpu_count, delayed
+        with warnings.catch_warnings():
+            # Where there are no semaphores, processes can't be had; threads are all that is wanted.
+            warnings.filterwarnings("ignore", ".*serial mode", UserWarning)
+            from joblib import Parallel, cpu_count, delayed
         from threadpoolctl import threadpool_limits
 
         jobs = self.jobs or cpu_count()  # honours the affinity and the container's quota

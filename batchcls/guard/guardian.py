@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn
 
-from batchcls.errors import BatchclsError, ExitStatus
+from batchcls.errors import BatchclsError, ExitStatus, Terminated
 from batchcls.guard.board import Board, Stage, left_over
 from batchcls.guard.flight import Flight
 from batchcls.guard.forking import LifeLine, Signals, can_fork
@@ -59,7 +59,8 @@ def guarded(
     all of this one is killed; what former runs left there is taken into account. ``warn`` is called
     in the guardian. Where a process can't fork, or without ``guard``, it does ``work`` itself.
 
-    Raises BatchclsError where workers die and no file is to blame.
+    Raises BatchclsError where workers die and no file is to blame, and Terminated or
+    KeyboardInterrupt where a signal ended a worker before it could tell of that itself.
     """
     verdicts = (verdicts or Verdicts()).crashed(left_over(folder))
     board = Board(folder)
@@ -169,8 +170,10 @@ class _Guardian:
         landed = self._board.landed
         if landed is not None:
             return number if exited else landed  # it crashed on its way out
+        if exited and self._told is not None:
+            return number
         if self._told is not None or not (exited or number in _CRASHES):
-            return number if exited else 128 + number
+            raise _end_by(number)
         in_flight = self._board.in_flight()
         files = len({each.path for each in in_flight if each.stage is not Stage.LISTING})
         if exited:
@@ -198,9 +201,9 @@ class _Guardian:
         worker.await_end(_TO_DIE)  # it may be stuck in the system, where nothing reaches it
         if self._board.landed is not None:
             return self._board.landed
-        if self._told is not None:
-            return 128 + self._told
         _mend_terminal()
+        if self._told is not None:
+            raise _end_by(self._told)
         found = [(sequence, self._board.read(slot)) for slot, sequence in late.items()]
         stuck = [now[1] for sequence, now in found if now is not None and now[0] == sequence]
         if stuck:  # and didn't get on in the last moment
@@ -241,6 +244,13 @@ class _Guardian:
             f"{what}, {_IN_VAIN} times in a row, and no file could be found that is to blame",
             hint="The network, a plugin or the machine may be at fault. Try one thread: --jobs 1",
         )
+
+
+def _end_by(number: int) -> BaseException:
+    """Give what this process is to end with, as the worker could not tell of its own end."""
+    if number == signal.SIGINT:
+        return KeyboardInterrupt()
+    return Terminated(128 + number)
 
 
 def _mend_terminal() -> None:

@@ -75,7 +75,8 @@ class StoreMemory:
             elif one.prediction is not None:
                 prediction = self._prediction(file.key, one.prediction)
             if prediction is not None:
-                results.append(Outcome(prediction, one.digest, recalled=True))
+                lasting = one.failure is not None
+                results.append(Outcome(prediction, one.digest, recalled=True, lasting=lasting))
             else:
                 results.append(replace(file, content=KnownContent(one.content, one.digest)))
         return results

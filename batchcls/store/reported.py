@@ -1,14 +1,15 @@
 """What former reports had, so that a report can have only what is new.
 
 A path with its content is new once: when it first comes, and again when its content changes. What
-could not be read at all is new until it can be. The record is kept in the store for each report by
-its name; the last report itself counts, too, so that nothing is reported again just because the
-first runs were of everything.
+could not be read for a reason that may pass is new until it can be. The record is kept in the store
+for each report by its name; the last report itself counts, too, so that nothing is reported again
+just because the first runs were of everything.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -24,27 +25,44 @@ _PENDING = "pending:"
 
 
 class Reported:
-    """The record of one report. ``name`` tells reports apart: the absolute path, or template."""
+    """The record of one report. ``name`` tells reports apart: the absolute path, or template.
 
-    def __init__(self, store: Store, name: str) -> None:
+    ``failing`` names what decides whether a file can be decoded: an error is reported once for it.
+    One run at a time may use it.
+    """
+
+    def __init__(self, store: Store, name: str, failing: str) -> None:
         self._store = store
         self._name = os.fsencode(name).decode("utf-8", "backslashreplace")
+        self._failing = failing.encode()
         self._batch: list[tuple[str, bytes, bytes | None]] = []
+        self._again: set[bytes] = set()
         self._change("DELETE FROM reported WHERE report = ?", [(_PENDING + self._name,)])
 
     def add_former(self, path: str) -> None:
-        """Let what the report at ``path`` has count as reported, if it is a report in CSV."""
-        rows = _rows_of(path)
+        """Let what the report at ``path`` has count as reported, if it is a report in CSV.
+
+        But for errors: as the content is not known, they would never be new again.
+        """
+        rows = (cell for cell, is_error in _rows_of(path) if not is_error)
         while batch := list(islice(rows, _BATCH)):
             self._change(
                 "INSERT OR IGNORE INTO reported VALUES (?, ?, NULL)",
                 [(self._name, cell) for cell in batch],
             )
 
+    def add_present(self, path: str) -> None:
+        """Let what the report at ``path`` has be reported again: it is about to be replaced."""
+        self._again.update(cell for cell, _ in _rows_of(path))
+
     def is_new(self, outcome: Outcome) -> bool:
         """Tell whether no former report had this; from now on this one has it."""
         prediction = outcome.prediction
-        path = _bytes(prediction.path)
+        path, digest = _bytes(prediction.path), outcome.digest
+        if prediction.status is Status.ERROR:
+            # What can be cured comes again until it is; and so does all when decoders change.
+            lasting = outcome.lasting and digest is not None
+            digest = hashlib.sha256((digest or b"") + self._failing).digest() if lasting else None
 
         def find(database: sqlite3.Connection) -> tuple[bytes | None] | None:
             row: tuple[bytes | None] | None = database.execute(
@@ -54,13 +72,12 @@ class Reported:
 
         row = self._store.attempt(find, None)
         self._check()
-        if row is not None and (row[0] is None or row[0] == outcome.digest):
-            return False
-        if outcome.digest is not None:
-            self._batch.append((_PENDING + self._name, path, outcome.digest))
+        known = row is not None and row[0] in {None, digest}
+        if digest is not None and (row is None or row[0] != digest):
+            self._batch.append((_PENDING + self._name, path, digest))
             if len(self._batch) >= _BATCH:
                 self._flush()
-        return True
+        return not known or path in self._again
 
     def commit(self) -> None:
         """Keep what this run has reported. To be called when the report is in its place."""
@@ -98,17 +115,16 @@ class Reported:
             )
 
 
-def _rows_of(path: str) -> Iterator[bytes]:
-    """Yield the paths in a CSV report, as it has them; nothing where it isn't one."""
+def _rows_of(path: str) -> Iterator[tuple[bytes, bool]]:
+    """Yield the paths in a CSV report, and whether of an error; nothing where it isn't one."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             rows = csv.DictReader(file)
             if not {"path", "status"} <= set(rows.fieldnames or ()):
                 return
             for row in rows:
-                # Without content, it would never be new again.
-                if row["path"] and row["status"] != Status.ERROR.value:
-                    yield _bytes(row["path"])
+                if row["path"]:
+                    yield _bytes(row["path"]), row["status"] == Status.ERROR.value
     except (OSError, csv.Error, UnicodeError):
         return
 

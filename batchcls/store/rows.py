@@ -44,9 +44,12 @@ class Kept(NamedTuple):
 
 def file_checksum(path: bytes, identity: Identity, content: int) -> int:
     """Give the checksum of a row of the table ``file``."""
-    numbers = _FILE.pack(
-        identity.size, identity.modified, identity.changed, identity.inode, content
-    )
+    try:
+        numbers = _FILE.pack(
+            identity.size, identity.modified, identity.changed, identity.inode, content
+        )
+    except struct.error:  # damaged: no numbers, or none of as many bits
+        return -1
     return zlib.crc32(numbers, zlib.crc32(path))
 
 

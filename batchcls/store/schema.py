@@ -21,7 +21,7 @@ BUSY_SECONDS = 20.0
 _PAGE_SIZE = 16384
 
 # Ids are never used again (AUTOINCREMENT), so one that another process has pruned leads nowhere.
-# A row of `file`, `features` and `prediction` has a checksum of its own (`rows.py`).
+# What is read back has a checksum of its own in each row (`rows.py`).
 _TABLES = """
 CREATE TABLE content (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -71,7 +71,7 @@ CREATE TABLE reported (
 ) WITHOUT ROWID;
 CREATE TABLE note (
     name TEXT PRIMARY KEY,
-    value TEXT NOT NULL
+    value BLOB NOT NULL
 ) WITHOUT ROWID;
 """
 
@@ -98,6 +98,8 @@ def open_database(folder: str) -> sqlite3.Connection:
         )
     except sqlite3.Error as error:
         raise StoreError(f"{shown(path)}: {error}") from error
+    # A damaged row may hold anything; what is no UTF-8 is no error, but a row that is not sound.
+    connection.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
     try:
         _prepare(connection, path)
     except (sqlite3.Error, UnicodeError) as error:  # its messages may quote what is damaged

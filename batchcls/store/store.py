@@ -115,7 +115,8 @@ class Store:
 
         def find(database: sqlite3.Connection) -> str | None:
             row = database.execute("SELECT value FROM note WHERE name = ?", [name]).fetchone()
-            return None if row is None else str(row[0])
+            value = None if row is None else unsealed(name.encode(), 0, row[0])
+            return None if value is None else value.decode()
 
         return self.attempt(find, None)
 
@@ -124,7 +125,8 @@ class Store:
 
         def write(database: sqlite3.Connection) -> None:
             with self.transaction(database):
-                database.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", [name, value])
+                row = sealed(name.encode(), 0, value.encode())
+                database.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", [name, row])
 
         self.attempt(write, None)
 
@@ -146,7 +148,8 @@ class Store:
             stale = []
             for path, *numbers, content, checksum, digest, used, prediction, failure in rows:
                 identity = Identity(*numbers)
-                if checksum != file_checksum(path, identity, content) or len(digest) != 32:
+                sound = isinstance(path, bytes) and isinstance(digest, bytes)
+                if not sound or checksum != file_checksum(path, identity, content):
                     continue
                 found[path] = (
                     identity,
@@ -157,7 +160,7 @@ class Store:
                         _reason(digest, failing, failure),
                     ),
                 )
-                if used <= self._today - USED_DAYS:
+                if not isinstance(used, int) or used <= self._today - USED_DAYS:
                     stale.append(content)
             if stale:
                 with self.transaction(database):

@@ -22,6 +22,7 @@ from batchcls.text import shown
 
 _DAY = 86_400
 _BATCH = 1000
+_VACUUM = 500  # pages
 # SQLite's file format: the magic, and where the application's number stands.
 _MAGIC = b"SQLite format 3\0"
 _APPLICATION_AT = 68
@@ -104,13 +105,16 @@ def prune(
         if unused_days is not None:
             # The day of the last use is written down when the former is that old.
             day = int(time.time() / _DAY - unused_days) - USED_DAYS
-            _prune_contents(database, pruned, "SELECT id FROM content WHERE used <= ?", [day])
+            query = "SELECT id FROM content WHERE id > ? AND used <= ? ORDER BY id"
+            _prune_contents(database, pruned, query, [day])
         while max_bytes is not None and _used_bytes(database) > max_bytes:
-            query = "SELECT id FROM content ORDER BY used, id"
+            query = "SELECT id FROM content WHERE id > ? ORDER BY used, id"
             if not _prune_contents(database, pruned, query, [], once=True):
                 break
         _forget_ways(database)
-        database.executescript("PRAGMA incremental_vacuum")  # `execute` would free one page
+        for _ in range(0, _pragma(database, "freelist_count"), _VACUUM):
+            # Bit by bit, so that runs need not wait. (`execute` would free a single page.)
+            database.executescript(f"PRAGMA incremental_vacuum({_VACUUM})")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         pruned.bytes = max(0, before - _used_bytes(database))
     return pruned
@@ -125,8 +129,12 @@ def shrink(folder: str, max_gigabytes: float) -> Pruned:
     return prune(folder, max_bytes=int(0.9 * limit))
 
 
-def clear(folder: str) -> bool:
-    """Delete the store in ``folder``; give whether there was one. Raises UsageError, StoreError."""
+def clear(folder: str, *, reported: bool = False) -> bool:
+    """Delete what the store in ``folder`` holds; give whether there was one.
+
+    What reports had, which `run --new-only` goes by, stays, unless ``reported``: it can't be
+    computed again. (In a store that is damaged it is lost.) Raises UsageError, StoreError.
+    """
     path = database_path(folder)
     try:
         with open(path, "rb") as file:
@@ -141,6 +149,8 @@ def clear(folder: str) -> bool:
             f"{shown(path)}: another program's database, not a store of batchcls",
             hint="It was left as it is. Name the store's folder (store.folder).",
         )
+    if not reported and _emptied(folder):
+        return True
     for end in _BESIDE:
         try:
             with contextlib.suppress(FileNotFoundError):
@@ -148,6 +158,21 @@ def clear(folder: str) -> bool:
         except OSError as error:
             raise StoreError(f"{shown(path + end)}: {error.strerror or error}") from error
     return True
+
+
+def _emptied(folder: str) -> bool:
+    """Take out all but what reports had; False where that is nothing, or can't be done."""
+    try:
+        with _opened(folder) as database:
+            if database.execute("SELECT 1 FROM reported LIMIT 1").fetchone() is None:
+                return False
+            with _transaction(database):
+                for table in (*_OF_CONTENTS, "content", "way", "note"):
+                    database.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+            database.execute("VACUUM")
+            return True
+    except StoreError:
+        return False
 
 
 @contextlib.contextmanager
@@ -162,11 +187,12 @@ def _opened(folder: str) -> Iterator[sqlite3.Connection]:
 
 
 def _used_bytes(database: sqlite3.Connection) -> int:
-    pages, free, size = (
-        int(database.execute(f"PRAGMA {name}").fetchone()[0])
-        for name in ("page_count", "freelist_count", "page_size")
-    )
-    return (pages - free) * size
+    used = _pragma(database, "page_count") - _pragma(database, "freelist_count")
+    return used * _pragma(database, "page_size")
+
+
+def _pragma(database: sqlite3.Connection, name: str) -> int:
+    return int(database.execute(f"PRAGMA {name}").fetchone()[0])
 
 
 def _prune_gone(database: sqlite3.Connection, pruned: Pruned) -> None:
@@ -183,7 +209,10 @@ def _prune_gone(database: sqlite3.Connection, pruned: Pruned) -> None:
         with _transaction(database):
             database.executemany("DELETE FROM file WHERE path = ?", [(path,) for path in missing])
         pruned.files += len(missing)
-    orphans = "SELECT id FROM content WHERE id NOT IN (SELECT content FROM file)"
+    orphans = (
+        "SELECT id FROM content WHERE id > ?"
+        " AND NOT EXISTS (SELECT 1 FROM file WHERE file.content = content.id) ORDER BY id"
+    )
     _prune_contents(database, pruned, orphans, [])
 
 
@@ -223,13 +252,16 @@ def _prune_contents(
     *,
     once: bool = False,
 ) -> bool:
-    """Take out the contents that a query gives, with all that is known of them."""
-    any_ = False
+    """Take out the contents that a query gives, with all that is known of them.
+
+    Its first value is the id that those of the last batch ended with.
+    """
+    last = -1
     while True:
-        found = database.execute(f"{query} LIMIT {_BATCH}", values).fetchall()
+        found = database.execute(f"{query} LIMIT {_BATCH}", [last, *values]).fetchall()
         if not found:
-            return any_
-        any_ = True
+            return last >= 0
+        last = found[-1][0]
         with _transaction(database):
             for table in _OF_CONTENTS:
                 cursor = database.executemany(
