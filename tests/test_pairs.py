@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batchcls import assembly, plugins
+from batchcls import assembly, plugins, trainingassembly
 from batchcls.settings import Settings
 from batchcls.tags import read_tags
 from batchcls.terminal import Terminal
@@ -76,8 +76,8 @@ def test_a_pair_trains_saves_loads_in_a_new_process_and_says_the_same(
     settings.inception.graph = str(networks / "graph.pb")
     settings.models.folder = str(networks / "converted")
     tags = read_tags(str(folder / "tags.tsv"), None, assembly.scan_rules(settings))
-    context = assembly.context(settings, Terminal(quiet=True), tags)
-    model = train(tags, assembly.training_parts(settings, context)).model
+    context = trainingassembly.training_context(settings, Terminal(quiet=True), tags)
+    model = train(tags, trainingassembly.training_parts(settings, context)).model
     model.save(tmp_path / "m.batchcls")
     images = sorted(str(path) for path in folder.rglob("*.jpg"))
     assert len(images) == 8

@@ -327,7 +327,7 @@ def test_interrupted_run_says_so_at_once_and_leaves_the_old_report(model, tmp_pa
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (130, "")
-    assert err == "batchcls: interrupted\n"
+    assert err == "batchcls: interrupted; what was done is kept, no report was written\n"
     assert (tmp_path / "out.csv").read_text() == "the old one"
     assert not list(tmp_path.glob(".batchcls-*"))
 
