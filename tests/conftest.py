@@ -105,6 +105,18 @@ def batchcls(tmp_path: Path) -> Callable[..., Result]:
 
 
 @pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that tells dark from light."""
+    folder = make_classes(tmp_path_factory.mktemp("model"))
+    target = folder / "model.batchcls"
+    env = {**os.environ, "BATCHCLS_INSTALLED_PLUGINS": "", "BATCHCLS_STORE_ENABLED": "false"}
+    train = [sys.executable, "-m", "batchcls", "train", folder / "tags.tsv", "-o", target, "-q"]
+    train += ["-f", "efficientnet-lite0"]
+    subprocess.run(train, check=True, cwd=folder, env=env)
+    return target
+
+
+@pytest.fixture(scope="session")
 def tutorial() -> Path:
     """The tutorial's photographs and tags."""
     return _reference("tutorial")

@@ -22,7 +22,7 @@ from batchcls.framing import Framing, frame
 from batchcls.guard import apart, memory
 from batchcls.guard.apart import decode_apart
 
-from .conftest import picture
+from .conftest import SOAK, picture
 from .deadmount import dead_mount
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits are POSIX's here")
@@ -53,6 +53,9 @@ class Trap(ImageFile.ImageFile):
 Image.register_open("TRAP", Trap, lambda beginning: beginning.startswith(b"TRAP"))
 Image.register_extension("TRAP", ".trap")
 """
+
+# What nothing can kill takes seconds to be given up: once in the suite, and all in a soak.
+KILLABLE = [True, False] if SOAK > 1 else [True]
 
 
 @pytest.fixture
@@ -293,7 +296,8 @@ decode_apart("a.trap", [Framing.CROP], 224, max_pixels=1000, max_bytes=1000,
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("killable", [True, False], ids=["killable", "unkillable"])
+@pytest.mark.fuzz
+@pytest.mark.parametrize("killable", KILLABLE)
 def test_a_mount_that_does_not_answer(killable, tmp_path, monkeypatch):
     monkeypatch.setattr(apart, "_PATIENCE", 3.0)
     mount = dead_mount(tmp_path / "dead", {"mute-a.png": b"123"}, killable=killable)

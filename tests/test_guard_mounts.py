@@ -14,10 +14,14 @@ import pytest
 from batchcls.guard import InFlight, Stage, Verdicts, mounts, verdicts
 from batchcls.guard.mounts import lies_in, mount_points, place_of
 
+from .conftest import SOAK
 from .deadmount import dead_mount
 from .guarding import Guarded
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no guardian here")
+
+# What nothing can kill takes seconds to be given up: once in the suite, and all in a soak.
+KILLABLE = [True, False] if SOAK > 1 else [True]
 
 
 @pytest.fixture
@@ -217,7 +221,8 @@ def work(flight, verdicts):
     ]
 
 
-@pytest.mark.parametrize("killable", [True, False], ids=["killable", "unkillable"])
+@pytest.mark.fuzz
+@pytest.mark.parametrize("killable", KILLABLE)
 def test_a_dead_mount_is_left_alone(guard, killable):
     work = """
 from concurrent.futures import ThreadPoolExecutor

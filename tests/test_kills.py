@@ -110,10 +110,8 @@ def children(process: int) -> list[int]:
 @pytest.mark.timeout(7200 if SOAK > 1 else 300)
 @pytest.mark.parametrize("victim", ["guardian", "all"])
 def test_killed_at_random_moments_it_ends_with_the_same_report(project, victim):
-    """20 times over 1,000 files, and again with all of its processes killed at once."""
-    kills = (20 if victim == "guardian" else 6) * min(SOAK, 5)
-    images = 1000 if victim == "guardian" else 300
-    images *= min(SOAK, 5)
+    """The guardian alone, or all of its processes at once; `make soak`: 20 times in 1,000 files."""
+    kills, images = (20, 1000) if SOAK > 1 else (8, 400) if victim == "guardian" else (4, 250)
     fill(project, images)
     chance = random.Random(victim if SOAK == 1 else None)
     killed = 0
@@ -202,7 +200,7 @@ def test_a_worker_that_is_killed_is_replaced(project):
 
 @pytest.mark.fuzz
 @pytest.mark.timeout(7200 if SOAK > 1 else 300)
-@pytest.mark.parametrize("times", [10 * min(SOAK, 10)])
+@pytest.mark.parametrize("times", [10 if SOAK > 1 else 4])
 def test_two_runs_at_once(project, times):
     """On other folders with one store, and on the same one: whole reports, a sound store."""
     fill(project, 60)

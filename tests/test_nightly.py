@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -216,8 +217,11 @@ def test_two_runs_that_meet(project):
 
 
 def test_end_by_sigterm_is_told_and_leaves_nothing_behind(project):
-    for number in range(100):
-        picture(number, (1200, 900)).save(project / "images" / f"x{number}.png")
+    data = io.BytesIO()
+    picture(9, (1200, 900)).save(data, "PNG")
+    for number in range(100):  # what follows the image makes them differ
+        path = project / "images" / f"x{number}.png"
+        path.write_bytes(data.getvalue() + bytes([number]))
     config = (
         CONFIG
         + 'summary = "last-run.json"\non_end = ["sh", "-c", "echo told $BATCHCLS_EXIT_STATUS"]\n'
@@ -230,6 +234,7 @@ def test_end_by_sigterm_is_told_and_leaves_nothing_behind(project):
     )
     while not list((project / "reports").glob(".batchcls-*.tmp")):
         assert process.poll() is None
+        time.sleep(0.01)
     process.terminate()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM

@@ -21,19 +21,6 @@ from .conftest import make_classes, picture
 HEADER = ["path", "label", "score", "status", "error"]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that tells dark from light."""
-    folder = make_classes(tmp_path_factory.mktemp("model"))
-    target = folder / "model.batchcls"
-    subprocess.run(
-        [sys.executable, "-m", "batchcls", "train", folder / "tags.tsv", "-o", target, "-q"],
-        check=True,
-        cwd=folder,
-    )
-    return target
-
-
 def rows(report: Path) -> list[dict[str, str]]:
     with report.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         return list(csv.DictReader(file))

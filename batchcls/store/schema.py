@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections.abc import Iterator
 
 from batchcls.errors import BatchclsError
 from batchcls.text import shown
@@ -136,18 +137,25 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     # A database from a stranger, or one that is broken, runs nothing.
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
-    connection.execute("BEGIN IMMEDIATE")  # also shows whether it can be written to
-    try:
+    with transaction(connection):  # also shows whether it can be written to
         [application] = connection.execute("PRAGMA application_id").fetchone()
         if application != APPLICATION_ID:  # nobody else has made it meanwhile
             for statement in _TABLES.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
+
+
+@contextlib.contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Do what follows wholly or not at all, also where a signal interrupts it."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
     except BaseException:
         with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
+            database.execute("ROLLBACK")
         raise
 
 

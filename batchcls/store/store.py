@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 
 from batchcls.reading import Identity
 from batchcls.store.rows import file_checksum, sealed, unsealed
-from batchcls.store.schema import StoreError, database_path, open_database, trouble
+from batchcls.store.schema import StoreError, database_path, open_database, transaction, trouble
 
 Result = TypeVar("Result")
 
@@ -275,21 +275,15 @@ class Store:
 
     @contextlib.contextmanager
     def transaction(self, database: sqlite3.Connection, contents: int = 0) -> Iterator[None]:
-        """Do what follows wholly or not at all, also where a signal interrupts it."""
+        """Do what follows wholly or not at all; now and then so that no power cut undoes it."""
         self._at_risk += contents
         due = (
             self._at_risk >= _DURABLE_CONTENTS
             or time.monotonic() > self._durable + _DURABLE_SECONDS
         )
         database.execute(f"PRAGMA synchronous = {'FULL' if due else 'NORMAL'}")
-        database.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(database):
             yield
-            database.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                database.execute("ROLLBACK")
-            raise
         if due:
             self._at_risk, self._durable = 0, time.monotonic()
 

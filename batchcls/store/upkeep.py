@@ -15,6 +15,7 @@ from batchcls.store.schema import (
     StoreError,
     database_path,
     open_database,
+    transaction,
     trouble,
 )
 from batchcls.store.store import USED_DAYS
@@ -166,7 +167,7 @@ def _emptied(folder: str) -> bool:
         with _opened(folder) as database:
             if database.execute("SELECT 1 FROM reported LIMIT 1").fetchone() is None:
                 return False
-            with _transaction(database):
+            with transaction(database):
                 for table in (*_OF_CONTENTS, "content", "way", "note"):
                     database.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
             database.execute("VACUUM")
@@ -206,7 +207,7 @@ def _prune_gone(database: sqlite3.Connection, pruned: Pruned) -> None:
             break
         last = rows[-1][0]
         missing = [path for (path,) in rows if _is_gone(path, folders)]
-        with _transaction(database):
+        with transaction(database):
             database.executemany("DELETE FROM file WHERE path = ?", [(path,) for path in missing])
         pruned.files += len(missing)
     orphans = (
@@ -262,7 +263,7 @@ def _prune_contents(
         if not found:
             return last >= 0
         last = found[-1][0]
-        with _transaction(database):
+        with transaction(database):
             for table in _OF_CONTENTS:
                 cursor = database.executemany(
                     f"DELETE FROM {table} WHERE content = ?",  # noqa: S608 - a name of ours
@@ -283,17 +284,5 @@ def _forget_ways(database: sqlite3.Connection) -> None:
         for table in ("features", "prediction", "failure")
     )
     old = int(time.time() / _DAY) - USED_DAYS
-    with _transaction(database):
+    with transaction(database):
         database.execute(f"DELETE FROM way WHERE used <= ? AND id NOT IN ({used})", [old])  # noqa: S608
-
-
-@contextlib.contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):
-            database.execute("ROLLBACK")
-        raise
