@@ -16,7 +16,7 @@ run: $(VENV)/installed
 	BATCHCLS_LOG_LEVEL=normal $(BIN)/batchcls run
 
 test: lint $(VENV)/installed-plugins
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 soak: $(VENV)/installed-plugins
 	BATCHCLS_SOAK=100 $(BIN)/python -m pytest -n $(WORKERS) --timeout 7200 -m fuzz
