@@ -406,8 +406,8 @@ def work(flight, verdicts):
 
 WAITS = """
 def work(flight, verdicts):
-    life()
     try:
+        life()
         time.sleep(60)
     finally:
         print("tidy", flush=True)
@@ -437,8 +437,8 @@ def test_told_to_end(guard, number, to):
 def test_a_second_ctrl_c_is_a_second_one(guard):
     work = """
 def work(flight, verdicts):
-    life()
     try:
+        life()
         time.sleep(60)
     except KeyboardInterrupt:
         print("once", flush=True)
