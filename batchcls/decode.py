@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 DEFAULT_MAX_PIXELS = 250_000_000
 
 # A JPEG is decoded at 1/2, 1/4 or 1/8 of its size as long as its short side keeps at least this
-# many pixels: twice what the tightest framing of a 224-pixel input needs, and in proportion for
-# larger inputs. docs/performance.md has what less of it costs.
+# many pixels: a quarter more than the tightest framing of a 224-pixel input takes, and in
+# proportion for larger inputs. docs/performance.md has what more or less of it costs.
 DEFAULT_INPUT_SIZE = 224
-REDUCED_SHORT_SIDE = 512
+REDUCED_SHORT_SIDE = 320
 
 _EXIF_ORIENTATION = 0x0112
 _PLANES, _SEPARATE = 284, 2  # a TIFF tag, and its value for one plane after another

@@ -30,6 +30,8 @@ DECODING = 2
 CLASSIFYING = 1
 # What decodes, besides the modules that the configuration names. (See imageformats.)
 _DECODERS = ("pillow", "pillow-heif", "pillow-avif-plugin", "pillow-jxl-plugin", "pillow-jpls")
+# What resizes, besides Pillow; without it the pixels are others.
+_RESIZERS = ("cykooz-resizer",)
 # What runs the networks that ship: LiteRT, or TensorFlow where a network needs it.
 _RUNTIMES = ("numpy", "ai-edge-litert", "tensorflow", "tensorflow-cpu")
 _CLASSIFIERS = ("numpy", "scikit-learn")
@@ -65,7 +67,7 @@ def features_name(
 ) -> str:
     """Name how a file becomes features, by the parts of it."""
     network = f"network {digest} framing={framing} preprocessing={preprocessing}"
-    versions = _versions([*_RUNTIMES, *_with_requirements(plugin)])
+    versions = _versions([*_RESIZERS, *_RUNTIMES, *_with_requirements(plugin)])
     return f"{network} {versions} {decoding(settings)}{_files(settings)}"
 
 

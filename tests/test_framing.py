@@ -132,7 +132,7 @@ def test_a_jpeg_decoded_at_reduced_scale_looks_the_same(tmp_path: Path) -> None:
     path = tmp_path / "12-megapixels.jpg"
     photo(4000, 3000).save(path, quality=90)
     reduced = Decoder().decode(os.fspath(path))
-    assert reduced.image.size == (1000, 750)
+    assert reduced.image.size == (500, 375)
     with Image.open(path) as image:
         full = plain(image.convert("RGB"))
     for framing in Framing:
@@ -144,6 +144,7 @@ def test_a_jpeg_decoded_at_reduced_scale_looks_the_same(tmp_path: Path) -> None:
 def test_a_large_input_gets_a_larger_decode(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     Image.new("RGB", (4000, 3000)).save(path)
-    assert Decoder().decode(os.fspath(path), input_size=160).image.size == (1000, 750)
-    assert Decoder().decode(os.fspath(path), input_size=456).image.size == (2000, 1500)
-    assert Decoder().decode(os.fspath(path), input_size=1024).image.size == (4000, 3000)
+    assert Decoder().decode(os.fspath(path), input_size=160).image.size == (500, 375)
+    assert Decoder().decode(os.fspath(path), input_size=456).image.size == (1000, 750)
+    assert Decoder().decode(os.fspath(path), input_size=1024).image.size == (2000, 1500)
+    assert Decoder().decode(os.fspath(path), input_size=2048).image.size == (4000, 3000)
