@@ -1,6 +1,7 @@
 # make run    the demonstration: installs, trains on the demo tags, classifies the demo images
 # make test   everything that must hold: style, types, tests; with the plugins of plugins/ installed
 # make soak   the tests with random input, with 100 times as much of it (a few minutes)
+# make bench  this project beside what else one would write, in a table (ten minutes)
 # make format puts the code into its form
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 PLUGINS := $(wildcard plugins/batchcls-*)
 
-.PHONY: run test soak lint format clean
+.PHONY: run test soak bench lint format clean
 
 run: $(VENV)/installed
 	BATCHCLS_LOG_LEVEL=normal $(BIN)/batchcls run
@@ -20,6 +21,9 @@ test: lint $(VENV)/installed-plugins
 
 soak: $(VENV)/installed-plugins
 	BATCHCLS_SOAK=100 $(BIN)/python -m pytest -n $(WORKERS) --timeout 7200 -m fuzz
+
+bench: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks
 
 lint: $(VENV)/installed-plugins
 	$(BIN)/ruff check .
@@ -39,6 +43,10 @@ $(VENV)/installed: pyproject.toml
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	@touch $@
 
 # As anyone would install them: not to be edited in place, so anew after each change.

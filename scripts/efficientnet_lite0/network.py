@@ -137,15 +137,22 @@ def forward(network: Network, pixels: Array) -> Array:
     """Pixels uint8 [N, 224, 224, 3], RGB -> features float32 [N, 1280], in float32 throughout."""
     import tensorflow as tf
 
-    x = tf.constant((pixels.astype(np.float32) - PIXEL_ZERO) * np.float32(PIXEL_SCALE))
+    features: Array = layers(network, tf.constant(pixels)).numpy()
+    return features
+
+
+def layers(network: Network, pixels: tf.Tensor) -> tf.Tensor:
+    """Do as :func:`forward` from tensor to tensor, also inside a ``tf.function``."""
+    import tensorflow as tf
+
+    x = (tf.cast(pixels, tf.float32) - PIXEL_ZERO) * PIXEL_SCALE
     for block in network.blocks:
         shortcut = x
         for layer in block.convolutions:
             x = _convolve(x, layer)
         if block.residual:
             x += shortcut
-    features: Array = tf.reduce_mean(x, axis=(1, 2)).numpy()
-    return features
+    return tf.reduce_mean(x, axis=(1, 2))
 
 
 def _convolve(x: tf.Tensor, layer: Convolution) -> tf.Tensor:
@@ -156,5 +163,5 @@ def _convolve(x: tf.Tensor, layer: Convolution) -> tf.Tensor:
     order = (1, 2, 0, 3) if layer.depthwise else (1, 2, 3, 0)
     kernel = layer.kernel.transpose(order).astype(np.float32)
     x = operation(x, kernel, strides=[1, layer.stride, layer.stride, 1], padding="SAME")
-    x += layer.bias.astype(np.float32)
+    x = tf.nn.bias_add(x, layer.bias.astype(np.float32))
     return tf.nn.relu6(x) if layer.relu6 else x
