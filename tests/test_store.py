@@ -9,11 +9,20 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from batchcls.store.rows import packed_features, sealed, unpacked_features, unsealed
+from batchcls.store.schema import open_database
 
 from .conftest import Result, make_classes, picture
 
@@ -277,6 +286,130 @@ LIES = [
 ]
 
 
+ODD_BITS = [0, 0x80000000, 1, 0x7F800000, 0xFF800000, 0x7FC00000, 0xFFC12345, 0x7F800001]
+BITS = st.lists(st.sampled_from(ODD_BITS) | st.integers(0, 2**32 - 1) | st.just(0), max_size=200)
+
+
+def of_bits(bits: list[int]) -> np.ndarray:
+    return np.array(bits, dtype=np.uint32).view(np.float32)
+
+
+class TestFeatures:
+    @given(BITS)
+    @example([])
+    @example([0] * 1280)
+    @example([0] * 7 + [0x80000000])
+    @example(ODD_BITS * 40)
+    @example(list(range(1, 1281)))
+    def test_they_come_back_bit_for_bit(self, bits):
+        features = of_bits(bits)
+        found = unpacked_features(packed_features(features), len(bits))
+        assert found is not None
+        assert (found.dtype, found.shape) == (np.float32, features.shape)
+        assert found.tobytes() == features.tobytes()
+
+    def test_a_column_of_a_matrix(self):
+        matrix = np.arange(120, dtype=np.float32).reshape(30, 4)
+        found = unpacked_features(packed_features(matrix[:, 1]), 30)
+        assert found is not None
+        assert found.tolist() == matrix[:, 1].tolist()
+
+    @given(BITS, st.data())
+    def test_what_is_damaged_is_refused(self, bits, data):
+        row = sealed(b"digest", 3, packed_features(of_bits(bits)))
+        at = data.draw(st.integers(0, 8 * len(row) - 1))
+        flipped = bytearray(row)
+        flipped[at // 8] ^= 1 << at % 8
+        assert unsealed(b"digest", 3, bytes(flipped)) is None
+        assert unsealed(b"digest", 3, row[: at // 8]) is None
+
+    @given(st.sampled_from([b"m", b"z", b"p", b"x", b""]), st.binary(), st.integers(0, 40))
+    @example(b"m", b"", 0)
+    @example(b"m", b"\xff", 1)
+    def test_whatever_the_bytes_they_give_as_many_or_nothing(self, form, data, dimension):
+        found = unpacked_features(form + data, dimension)
+        assert found is None or found.shape == (dimension,)
+        found = unpacked_features(b"z" + zlib.compress(data), dimension)
+        assert (found is None) == (len(data) != 4 * dimension)
+
+    @given(BITS, st.integers(1, 9))
+    def test_those_of_another_dimension_are_refused(self, bits, more):
+        packed = packed_features(of_bits(bits))
+        assert unpacked_features(packed, len(bits) + 8 * more) is None
+        assert unpacked_features(packed[:-1], len(bits)) is None
+        assert unpacked_features(packed + b"\0", len(bits)) is None or packed[:1] == b"z"
+
+    def test_each_is_kept_in_the_form_that_suits_it(self):
+        chance = np.random.default_rng(3)
+        dense = chance.normal(size=1280).astype(np.float32)
+        half = np.maximum(dense, 0)
+        assert packed_features(dense) == b"p" + dense.tobytes()
+        assert packed_features(half)[:1] == b"m"
+        assert len(packed_features(half)) == 1 + 160 + 4 * np.count_nonzero(half)
+        rounded = np.round(half * 64) / 64
+        assert packed_features(rounded)[:1] == b"z"
+        assert len(packed_features(rounded)) < 0.7 * len(packed_features(half))
+
+    def test_what_an_earlier_batchcls_kept_is_known(self, run, store, tmp_path):
+        """Of pages of 16 KB, and features in zlib, or as they are."""
+        run()
+        report = (tmp_path / "report.csv").read_bytes()
+        with sqlite3.connect(store, isolation_level=None) as database:
+            ways = dict(database.execute("SELECT title, id FROM way"))
+            [way] = [ways[title] for title in ways if title.startswith("features")]
+            rows = database.execute(
+                "SELECT features.id, digest, data FROM features JOIN content"
+                " ON content.id = content WHERE way = ?",
+                [way],
+            ).fetchall()
+            for number, (row, digest, data) in enumerate(rows):
+                features = unpacked_features(unsealed(digest, way, data), 1280)
+                plain = features.tobytes()
+                former = b"p" + plain if number % 2 else b"z" + zlib.compress(plain, 1)
+                values = [sealed(digest, way, former), row]
+                database.execute("UPDATE features SET data = ? WHERE id = ?", values)
+            database.execute("DELETE FROM prediction")
+            database.execute("PRAGMA journal_mode = DELETE").fetchone()
+            database.execute("PRAGMA page_size = 16384")
+            database.execute("VACUUM")
+        database.close()
+        assert len(rows) == 24
+        assert run()["computed"] == 0
+        assert (tmp_path / "report.csv").read_bytes() == report
+        with sqlite3.connect(store) as database:
+            assert database.execute("PRAGMA page_size").fetchone() == (16384,)
+        database.close()
+
+    def test_a_form_of_a_later_batchcls_is_computed_anew(self, run, store, tmp_path):
+        run()
+        report = (tmp_path / "report.csv").read_bytes()
+        with sqlite3.connect(store, isolation_level=None) as database:
+            rows = database.execute(
+                "SELECT features.id, digest, way FROM features JOIN content ON content.id = content"
+            ).fetchall()
+            for row, digest, way in rows:
+                values = [sealed(digest, way, b"?" + bytes(5120)), row]
+                database.execute("UPDATE features SET data = ? WHERE id = ?", values)
+            database.execute("DELETE FROM prediction")
+        database.close()
+        assert run()["computed"] == 24
+        assert (tmp_path / "report.csv").read_bytes() == report
+        assert "the store" not in run.err
+
+
+def test_many_that_make_the_same_store_at_once(tmp_path):
+    """None takes what another has half made for a stranger's."""
+
+    def opening(folder: str) -> None:
+        ready.wait()
+        open_database(folder).close()
+
+    for number in range(40):
+        ready = threading.Barrier(6)
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(opening, [str(tmp_path / str(number))] * 6))
+
+
 class TestAStoreThatCantBeUsed:
     def damaged(self, store: Path) -> None:
         store.write_bytes(b"\0" * 4096)
@@ -479,7 +612,7 @@ class TestCache:
         assert run()["computed"] == 26
 
     def test_a_store_that_outgrows_its_limit_is_made_smaller(self, run, store):
-        run(BATCHCLS_STORE_MAX_GIGABYTES="0.0001")
+        run(BATCHCLS_STORE_MAX_GIGABYTES="0.00001")
         with sqlite3.connect(store) as database:
             [count] = database.execute("SELECT count(*) FROM content").fetchone()
         database.close()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from batchcls.reading import Identity
-from batchcls.store.rows import file_checksum, sealed, unsealed
+from batchcls.store.rows import file_checksum, file_row, sealed, unsealed
 from batchcls.store.schema import StoreError, database_path, open_database, transaction, trouble
 
 Result = TypeVar("Result")
@@ -37,6 +37,10 @@ LEFT JOIN prediction ON prediction.content = file.content AND prediction.way = ?
 LEFT JOIN failure ON failure.content = file.content AND failure.way = ?
 WHERE file.path IN
 """
+_PUT_FILE = "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?)"
+_PUT_FEATURES = "INSERT OR REPLACE INTO features (content, way, data) VALUES (?, ?, ?)"
+_PUT_PREDICTION = "INSERT OR REPLACE INTO prediction VALUES (?, ?, ?)"
+_PUT_FAILURE = "INSERT OR REPLACE INTO failure VALUES (?, ?, ?)"
 
 
 class Recalled(NamedTuple):
@@ -75,6 +79,7 @@ class Store:
         self._today = int(time.time() // _DAY)
         self._durable = time.monotonic()
         self._at_risk = 0
+        self._syncing: bool | None = None
 
     @property
     def working(self) -> bool:
@@ -208,50 +213,45 @@ class Store:
 
     def record(self, findings: Sequence[Finding], predicting: int, failing: int) -> None:
         """Keep findings, all of them or none; the process may die right after."""
+        if not findings:
+            return
+        # Before the lock is taken, whatever can be.
+        features, predictions, failures = [], [], []
+        for finding in findings:
+            digest = finding.digest
+            for way, data in finding.features.items():
+                features.append((digest, way, sealed(digest, way, data)))
+            if finding.prediction is not None:
+                data = sealed(digest, predicting, finding.prediction)
+                predictions.append((digest, predicting, data))
+            if finding.failure is not None:
+                reason = finding.failure.encode("utf-8", "replace")
+                failures.append((digest, failing, sealed(digest, failing, reason)))
 
         def write(database: sqlite3.Connection) -> None:
             with self.transaction(database, contents=len(findings)):
-                for finding in findings:
-                    self._record(database, finding, predicting, failing)
+                ids = {one.digest: self._content(database, one.digest) for one in findings}
+                files = [
+                    file_row(one.path, one.identity, ids[one.digest])
+                    for one in findings
+                    if one.identity is not None
+                ]
+                database.executemany(_PUT_FILE, files)
+                for statement, rows in (
+                    (_PUT_FEATURES, features),
+                    (_PUT_PREDICTION, predictions),
+                    (_PUT_FAILURE, failures),
+                ):
+                    if rows:
+                        found = [(ids[digest], way, data) for digest, way, data in rows]
+                        database.executemany(statement, found)
 
-        if findings:
-            self.attempt(write, None)
+        self.attempt(write, None)
 
-    def _record(
-        self, database: sqlite3.Connection, finding: Finding, predicting: int, failing: int
-    ) -> None:
-        digest = finding.digest
+    def _content(self, database: sqlite3.Connection, digest: bytes) -> int:
         row = database.execute("SELECT id FROM content WHERE digest = ?", [digest]).fetchone()
-        content = row[0] if row else self._new_content(database, digest)
-        identity = finding.identity
-        if identity is not None:
-            database.execute(
-                "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    finding.path,
-                    *(identity.size, identity.modified, identity.changed, identity.inode),
-                    content,
-                    file_checksum(finding.path, identity, content),
-                ],
-            )
-        for way, data in finding.features.items():
-            database.execute(
-                "INSERT OR REPLACE INTO features (content, way, data) VALUES (?, ?, ?)",
-                [content, way, sealed(digest, way, data)],
-            )
-        if finding.prediction is not None:
-            database.execute(
-                "INSERT OR REPLACE INTO prediction VALUES (?, ?, ?)",
-                [content, predicting, sealed(digest, predicting, finding.prediction)],
-            )
-        if finding.failure is not None:
-            reason = finding.failure.encode("utf-8", "replace")
-            database.execute(
-                "INSERT OR REPLACE INTO failure VALUES (?, ?, ?)",
-                [content, failing, sealed(digest, failing, reason)],
-            )
-
-    def _new_content(self, database: sqlite3.Connection, digest: bytes) -> int:
+        if row is not None:
+            return int(row[0])
         cursor = database.execute(
             "INSERT INTO content (digest, used) VALUES (?, ?)", [digest, self._today]
         )
@@ -281,7 +281,9 @@ class Store:
             self._at_risk >= _DURABLE_CONTENTS
             or time.monotonic() > self._durable + _DURABLE_SECONDS
         )
-        database.execute(f"PRAGMA synchronous = {'FULL' if due else 'NORMAL'}")
+        if due is not self._syncing:
+            database.execute(f"PRAGMA synchronous = {'FULL' if due else 'NORMAL'}")
+            self._syncing = due
         with transaction(database):
             yield
         if due:

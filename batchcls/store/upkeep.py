@@ -23,7 +23,7 @@ from batchcls.text import shown
 
 _DAY = 86_400
 _BATCH = 1000
-_VACUUM = 500  # pages
+_VACUUM = 8 * 2**20  # bytes
 # SQLite's file format: the magic, and where the application's number stands.
 _MAGIC = b"SQLite format 3\0"
 _APPLICATION_AT = 68
@@ -113,9 +113,10 @@ def prune(
             if not _prune_contents(database, pruned, query, [], once=True):
                 break
         _forget_ways(database)
-        for _ in range(0, _pragma(database, "freelist_count"), _VACUUM):
+        pages = _VACUUM // _pragma(database, "page_size")
+        for _ in range(0, _pragma(database, "freelist_count"), pages):
             # Bit by bit, so that runs need not wait. (`execute` would free a single page.)
-            database.executescript(f"PRAGMA incremental_vacuum({_VACUUM})")
+            database.executescript(f"PRAGMA incremental_vacuum({pages})")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         pruned.bytes = max(0, before - _used_bytes(database))
     return pruned
