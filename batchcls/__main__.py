@@ -5,7 +5,12 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line."""
-    from batchcls.cli import main as cli_main
+    from batchcls.blas import one_from_the_start
+    from batchcls.importing import importing
+
+    one_from_the_start()
+    with importing():
+        from batchcls.cli import main as cli_main
 
     cli_main()
 

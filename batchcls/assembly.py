@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Container
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from batchcls import fingerprint
@@ -33,7 +35,8 @@ def scan_rules(
 ) -> ScanRules:
     """Give the rules of the scan; ``skip`` are files that are never taken, such as the report.
 
-    ``store`` may know which extensions are those of images; otherwise Pillow is loaded to tell.
+    ``store`` may know which extensions are those of images; otherwise Pillow is loaded to tell,
+    when one is met that is not of the most common.
     """
     never = set()
     for path in skip:
@@ -54,17 +57,35 @@ def scan_rules(
     )
 
 
-def _suffixes(pillow_plugins: Sequence[str], store: Store | None) -> frozenset[str]:
+def _suffixes(pillow_plugins: Sequence[str], store: Store | None) -> Container[str]:
     name = fingerprint.suffixes_name(pillow_plugins)
     noted = store.note(name) if store is not None else None
     if noted is not None:
         return frozenset(noted.split())
-    from batchcls.imageformats import image_suffixes
+    from batchcls.imageformats import COMMON_SUFFIXES, image_suffixes
 
-    found = image_suffixes(pillow_plugins)
-    if store is not None:
-        store.set_note(name, " ".join(sorted(found)))
-    return found
+    def find() -> frozenset[str]:
+        found = image_suffixes(pillow_plugins)
+        if store is not None:
+            store.set_note(name, " ".join(sorted(found)))
+        return found
+
+    # A module that the configuration names must be there, whatever is met.
+    return find() if pillow_plugins else _Suffixes(COMMON_SUFFIXES, find)
+
+
+class _Suffixes(Container[str]):
+    """Those that are ``common``, and those that ``find`` gives, when another one is met."""
+
+    def __init__(self, common: frozenset[str], find: Callable[[], frozenset[str]]) -> None:
+        self._common, self._find = common, find
+
+    def __contains__(self, suffix: object) -> bool:
+        return suffix in self._common or (suffix != "" and suffix in self._all)
+
+    @cached_property
+    def _all(self) -> frozenset[str]:
+        return self._find()
 
 
 def decoder(settings: Settings) -> Decoder:

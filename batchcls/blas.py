@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
+
+_VARIABLE = "OPENBLAS_NUM_THREADS"
+_added: set[str] = set()
+
+
+def one_from_the_start() -> None:
+    """Have OpenBLAS start no threads in this process, if it is called before NumPy is imported.
+
+    That takes a third of the time of the import (measured: 0.04 s), and nothing here is faster with
+    them. What the environment says is left alone.
+    """
+    if _VARIABLE not in os.environ:
+        os.environ[_VARIABLE] = "1"
+        _added.add(_VARIABLE)
+
+
+def environment_as_given() -> dict[str, str]:
+    """Give the environment for somebody else's program: as this process got it."""
+    return {name: value for name, value in os.environ.items() if name not in _added}
 
 
 def one_thread() -> AbstractContextManager[Any]:

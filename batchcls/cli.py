@@ -26,12 +26,15 @@ from batchcls.clioptions import (
     ModelOption,
     QuietOption,
     TopOption,
+    VerboseOption,
     check_plugins,
     override,
+    require_one,
     settings_of,
 )
 from batchcls.clirun import run
 from batchcls.errors import Terminated
+from batchcls.importing import importing
 
 app = typer.Typer(
     name="batchcls",
@@ -90,8 +93,10 @@ def train(
     jobs: JobsOption = None,
     config: ConfigOption = None,
     quiet: QuietOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Teach a classifier from labelled images and write a model file."""
+    require_one(quiet=quiet, verbose=verbose)
     settings = settings_of(config)
     if tags is not None:
         settings.train.images = None  # that of the configuration belongs to its own tags
@@ -106,10 +111,12 @@ def train(
     override(settings.run, jobs=jobs)
     _give(settings.featurizer, settings.train.featurizer, featurizer_options, "-F")
     _give(settings.classifier, settings.train.classifier, classifier_options, "-C")
-    from batchcls.commands.train import train_command
+    with importing():
+        from batchcls.commands.train import train_command
     from batchcls.terminal import Terminal
 
-    train_command(settings, output, Terminal(quiet=quiet))
+    terminal = Terminal(quiet=quiet, level="verbose" if verbose else "normal")
+    train_command(settings, output, terminal)
 
 
 @app.command()
@@ -125,7 +132,8 @@ def evaluate(
     """Say how good a model is on labelled images that it has not seen."""
     settings = settings_of(config)
     override(settings.run, jobs=jobs)
-    from batchcls.commands.evaluate import evaluate_command
+    with importing():
+        from batchcls.commands.evaluate import evaluate_command
     from batchcls.terminal import Terminal
 
     terminal = Terminal(results_to_stderr=as_json)
@@ -147,7 +155,8 @@ def predict(
     override(settings.run, jobs=jobs)
     override(settings.report, top=top, explain=explain)
     check_plugins(settings, config, images)
-    from batchcls.commands.predict import predict_command
+    with importing():
+        from batchcls.commands.predict import predict_command
     from batchcls.terminal import Terminal
 
     terminal = Terminal(results_to_stderr=True)

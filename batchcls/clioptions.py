@@ -34,6 +34,9 @@ TopOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but problems.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say also what is done, and how long it takes.")
+]
 IncludeOption = Annotated[
     list[str] | None,
     typer.Option("--include", metavar="GLOB", help="Take only what matches; may be repeated."),
@@ -118,3 +121,9 @@ def override(section: Struct, **options: Any) -> None:  # noqa: ANN401 - as many
     from batchcls.settings import override as override_section
 
     override_section(section, {key: value for key, value in options.items() if value is not None})
+
+
+def require_one(*, quiet: bool, verbose: bool) -> None:
+    """Refuse opposites."""
+    if quiet and verbose:
+        raise typer.BadParameter("--quiet and --verbose are opposites")

@@ -18,10 +18,13 @@ from batchcls.clioptions import (
     ModelOption,
     QuietOption,
     TopOption,
+    VerboseOption,
     check_plugins,
     override,
+    require_one,
     settings_of,
 )
+from batchcls.importing import importing
 
 
 def run(
@@ -83,9 +86,7 @@ def run(
     ] = None,
     config: ConfigOption = None,
     quiet: QuietOption = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say also what is done, and how long it takes.")
-    ] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Classify folders of images and write a report, a row for every image."""
     settings = settings_of(config)
@@ -115,8 +116,7 @@ def run(
 
         if not changes(settings.run.output):
             settings.run.keep_reports = 0  # which were of the configuration's reports
-    if quiet and verbose:
-        raise typer.BadParameter("--quiet and --verbose are opposites")
+    require_one(quiet=quiet, verbose=verbose)
     if quiet or verbose:
         settings.log.level = "quiet" if quiet else "verbose"
     override(
@@ -135,6 +135,7 @@ def run(
         format=settings.log.format,
     )
     check_plugins(settings, config, settings.run.images, settings.run.on_end)
-    from batchcls.commands.run import run_command
+    with importing():
+        from batchcls.commands.run import run_command
 
     raise typer.Exit(run_command(settings, model, terminal, must_explain=explain is True))

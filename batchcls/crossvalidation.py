@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -86,18 +86,42 @@ def cross_validate(
         nothing = np.empty((0, class_count))
         middle = candidates[len(candidates) // 2]
         return CrossValidation(middle, 0, targets, checked, nothing)
-    results = []
-    for options in candidates:
-        probabilities = np.empty((len(targets), class_count))
-        for fold in range(count):
-            held_out = folds == fold
-            classifier = classifier_class(**options)
-            classifier.fit(features[~held_out], targets[~held_out], class_count)
-            probabilities[held_out] = checked_probabilities(
+    probabilities = [np.empty((len(targets), class_count)) for _ in candidates]
+    for fold in range(count):
+        held_out = folds == fold
+        fitted = _fitted(classifier_class, candidates, features, targets, ~held_out, class_count)
+        for place, classifier in enumerate(fitted):
+            probabilities[place][held_out] = checked_probabilities(
                 classifier, features[held_out], class_count
             )
-        results.append(CrossValidation(options, count, targets, checked, probabilities[checked]))
+    results = [
+        CrossValidation(options, count, targets, checked, found[checked])
+        for options, found in zip(candidates, probabilities, strict=True)
+    ]
     return min(results, key=lambda result: result.log_loss or 0.0)
+
+
+def _fitted(
+    classifier_class: type[Classifier],
+    candidates: Sequence[Mapping[str, Any]],
+    features: NDArray[np.float32],
+    targets: NDArray[np.intp],
+    learnt: NDArray[np.bool_],
+    class_count: int,
+) -> Iterator[Classifier]:
+    """Give a classifier for each of the candidates, fitted to the ``learnt`` images.
+
+    A class whose candidates share much of the work has ``fit_each``. An inherited one does not
+    count, as it would pass by a ``fit`` of the class's own.
+    """
+    if "fit_each" in vars(classifier_class):
+        fit_each = getattr(classifier_class, "fit_each")  # noqa: B009 - no part of the protocol
+        yield from fit_each(candidates, features[learnt], targets[learnt], class_count)
+        return
+    for options in candidates:
+        classifier = classifier_class(**options)
+        classifier.fit(features[learnt], targets[learnt], class_count)
+        yield classifier
 
 
 def candidates_of(
@@ -147,3 +171,19 @@ def stratified_sample(targets: NDArray[np.intp], size: int) -> NDArray[np.intp]:
         share = max(2, round(size * len(members) / len(targets)))
         chosen.append(random.permutation(members)[:share])
     return np.sort(np.concatenate(chosen))
+
+
+def comparison_sample(targets: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    """Give the sorted indices of about ``size`` images, to compare ways of seeing them with.
+
+    As ``stratified_sample``, but of more classes than ``size`` has pairs of images for, some stand
+    for all: which way is best shows without the others, and a fit costs as much as it has classes.
+    """
+    classes, counts = np.unique(targets, return_counts=True)
+    most = max(2, size // 2)
+    if len(classes) <= most:
+        return stratified_sample(targets, size)
+    random = np.random.default_rng(_SEED)
+    order = np.concatenate([random.permutation(classes[counts > 1]), classes[counts == 1]])
+    members = np.flatnonzero(np.isin(targets, order[:most]))
+    return members[stratified_sample(targets[members], size)]

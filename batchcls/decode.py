@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from batchcls import postscript
 from batchcls.colour import displayable, tag
 from batchcls.errors import DecodeError
-from batchcls.imageformats import give_memory_back, keep_quiet, register_plugins
+from batchcls.imageformats import give_memory_back, keep_quiet, open_image
 from batchcls.pngcheck import all_rows_required, check_parts
 from batchcls.reading import open_regular, read_reason
 from batchcls.room import Place, Room, room_of_process
@@ -87,7 +87,6 @@ class Decoder:
     def __init__(self, max_pixels: int = DEFAULT_MAX_PIXELS, room: Room | None = None) -> None:
         self.max_pixels = max_pixels
         self._room = room
-        register_plugins()
         # Pillow refuses what has more than twice this, also images inside an image, such as the
         # PNG in an icon. It holds for the whole process, so it is only ever raised; for the image
         # itself, the limit that counts is the one below.
@@ -145,7 +144,7 @@ class Decoder:
         self, file: IO[bytes], path: str, input_size: int, on_wait: Callable[[], object] | None
     ) -> Picture:
         try:
-            image = Image.open(file)
+            image = open_image(file)
         except UnidentifiedImageError:
             raise DecodeError(_what_else(file)) from None
         except ValueError:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from batchcls.blas import environment_as_given
 from batchcls.runsummary import as_bytes
 from batchcls.text import shown
 
@@ -37,7 +38,7 @@ def call_at_end(
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
-            env={**os.environ, **_environment(summary)},
+            env={**environment_as_given(), **_environment(summary)},
             start_new_session=True,  # it has its own end, and all that it starts can be killed
         )
     except (OSError, ValueError) as error:  # ValueError: a NUL in it

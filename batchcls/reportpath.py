@@ -243,9 +243,9 @@ def _pattern(part: str, model: str) -> tuple[re.Pattern[str], list[str]]:
 
 def _agree(values: dict[str, str]) -> bool:
     """Whether there is a moment that all the placeholders may have been filled in from."""
-    moment = _moment(values)
+    year, month, day, hour, minute, second = map(int, _moment(values).values())
     try:
-        at = datetime.strptime("{Y}-{m}-{d} {H}{M}{S}".format(**moment), "%Y-%m-%d %H%M%S")
+        at = datetime(year, month, day, hour, minute, second)
     except ValueError:
         return False
     return all(at.strftime(_FORMS[name][0]) == value for name, value in values.items())

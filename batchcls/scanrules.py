@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ class ScanRules:
     never taken: the report itself.
     """
 
-    suffixes: frozenset[str]
+    suffixes: Container[str]
     all_files: bool = False
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()

@@ -1,6 +1,6 @@
 """What a person sees: results on standard output, notes and progress on standard error.
 
-Plain text when piped; a progress bar only on a terminal. Labels and paths are data, never markup.
+Plain text when piped; a progress bar only on a terminal, which screen.py draws.
 """
 
 from __future__ import annotations
@@ -11,25 +11,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
-
-from rich import box
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.table import Table
-from rich.text import Text
 
 from batchcls import logformat
 from batchcls.errors import BatchclsError, OutputError
@@ -37,10 +20,13 @@ from batchcls.progresslines import ProgressLines
 from batchcls.text import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
     from batchcls.settings import LogFormat, LogLevel
 
-# Where nobody set a width, lines must not be cut to fit a screen that is not there.
-_PIPED_WIDTH = 500
+# Either has rich draw where there is no terminal, as in the log of a CI.
+_DRAW_ANYWAY = ("FORCE_COLOR", "TTY_COMPATIBLE")
 
 
 class Terminal:
@@ -66,8 +52,19 @@ class Terminal:
         self.verbose = level == "verbose" and not quiet
         self.json = format == "json"
         logformat.use(format)
-        self._err = _console(stderr=True)
-        self._out = self._err if results_to_stderr else _console(stderr=False)
+        self._results_to_stderr = results_to_stderr
+
+    @cached_property
+    def _err(self) -> Console:
+        from batchcls.screen import console
+
+        return console(stderr=True)
+
+    @cached_property
+    def _out(self) -> Console:
+        from batchcls.screen import console
+
+        return self._err if self._results_to_stderr else console(stderr=False)
 
     def say(self, message: str) -> None:
         """Tell what is being done and why."""
@@ -104,7 +101,10 @@ class Terminal:
         if level in {"warning", "error"}:
             text, style = f"batchcls: {level}: {text}", "yellow"
         with contextlib.suppress(OSError, ValueError):  # a log that is full, or gone, ends nothing
-            self._err.print(text, style=style, soft_wrap=True)
+            if _may_draw(sys.stderr):
+                self._err.print(text, style=style, soft_wrap=True)
+            else:
+                _write(sys.stderr, text)
 
     def result(self, line: str) -> None:
         """Print a line of a result. Raises OutputError."""
@@ -115,7 +115,7 @@ class Terminal:
                 self._note("info", line.strip())
             return
         with _writing():
-            self._out.print(printable(line), soft_wrap=True)
+            _write(sys.stderr if self._results_to_stderr else sys.stdout, printable(line))
 
     def table(
         self, header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int = 1
@@ -130,14 +130,10 @@ class Terminal:
             body = [list(row) for row in rows]
             self._note("info", ", ".join(header), event="table", columns=list(header), rows=body)
             return
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for index, name in enumerate(header):
-            right = index >= numbers_from
-            table.add_column(Text(name), justify="right" if right else "left", no_wrap=right)
-        for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
+        from batchcls.screen import table
+
         with _writing():
-            self._out.print(table)
+            self._out.print(table(header, rows, numbers_from))
 
     @contextlib.contextmanager
     def download(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
@@ -145,14 +141,9 @@ class Terminal:
         if not self._has_bars:
             yield lambda _: None
             return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=self._err, transient=True) as progress:
+        from batchcls.screen import download_bar
+
+        with download_bar(self._err) as progress:
             task = progress.add_task(what, total=total)
             yield lambda steps: progress.advance(task, steps)
 
@@ -169,15 +160,9 @@ class Terminal:
             lines = ProgressLines(what, total, self._progressed) if self.verbose else None
             yield lines.advance if lines else lambda _: None
             return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            MofNCompleteColumn(),
-            _Rate(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=self._err, transient=True) as progress:
+        from batchcls.screen import images_bar
+
+        with images_bar(self._err) as progress:
             known = total if isinstance(total, int) else None
             task = progress.add_task(what, total=known)
             if callable(total):
@@ -188,7 +173,9 @@ class Terminal:
 
     @property
     def _has_bars(self) -> bool:
-        return self._err.is_terminal and not (self.quiet or self.json)
+        if self.quiet or self.json or not _may_draw(sys.stderr):
+            return False
+        return self._err.is_terminal
 
     def _progressed(self, message: str, done: int, total: int | None, rate: float) -> None:
         rate = round(rate, 1)
@@ -206,23 +193,15 @@ def _set_total(progress: Progress, task: TaskID, count: Callable[[], int]) -> No
         progress.update(task, total=count())
 
 
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        """Images per second, over the last moments."""
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:.0f} images/s" if speed else "")
+def _may_draw(stream: IO[str] | None) -> bool:
+    """Whether rich is to be asked, which has the last word."""
+    return _is_terminal(stream) or any(name in os.environ for name in _DRAW_ANYWAY)
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Leave it to us what that means; rich would end the process."""
-        raise BrokenPipeError
-
-
-def _console(*, stderr: bool) -> Console:
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream is not None and stream.isatty() else _PIPED_WIDTH
-    return _Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
+def _write(stream: IO[str] | None, line: str) -> None:
+    if stream is not None:
+        stream.write(line + "\n")
+        stream.flush()
 
 
 def print_text(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -14,20 +15,21 @@ from batchcls import __version__
 from batchcls.crossvalidation import (
     CrossValidation,
     candidates_of,
+    comparison_sample,
     cross_validate,
     stratified_sample,
 )
-from batchcls.errors import PluginFailedError, TagsError
+from batchcls.errors import TagsError
 from batchcls.extraction import Extractor
 from batchcls.framing import PREPROCESSING, Framing
 from batchcls.manifest import ClassifierEntry, FeaturizerEntry, Manifest
 from batchcls.model import Model, made_classifier
 from batchcls.noveltyfitting import FittedNovelty, fit_novelty
 from batchcls.options import to_json
-from batchcls.pipeline import chunked
-from batchcls.records import ImageFile, TaggedImage
+from batchcls.records import TaggedImage
 from batchcls.store.memory import RecallingExtractor
 from batchcls.text import shown
+from batchcls.trainingfeatures import Effort, TaggedFeatures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,9 +38,10 @@ if TYPE_CHECKING:
     from batchcls.extraction import Extracted
     from batchcls.interfaces import Classifier, Featurizer
     from batchcls.pipeline import Engine
+    from batchcls.records import ImageFile
     from batchcls.store.memory import StoreMemory
 
-# Framings are compared on at most this many images, each of which is featurized four times.
+# Framings are compared on about this many images, each of which is featurized four times.
 FRAMING_SAMPLE = 400
 # Options are compared on at most this many: more would cost minutes and change nothing.
 OPTIONS_SAMPLE = 2000
@@ -92,6 +95,7 @@ class Training:
     validation: CrossValidation
     framing_losses: dict[Framing, float]
     novelty: FittedNovelty | None = None
+    effort: Effort = field(default_factory=Effort)
 
 
 def too_few_classes(tags: Sequence[TaggedImage]) -> list[str]:
@@ -118,8 +122,11 @@ def train(
     if problems := too_few_classes(tags):
         raise TagsError(problems)
     classes = sorted({tag.label for tag in tags})
-    targets = np.array([classes.index(tag.label) for tag in tags], dtype=np.intp)
-    features, framing, framing_losses = _features(tags, targets, len(classes), parts, on_progress)
+    numbers = {name: number for number, name in enumerate(classes)}
+    targets = np.array([numbers[tag.label] for tag in tags], dtype=np.intp)
+    start = time.perf_counter()
+    work = TaggedFeatures(tags, parts, on_progress)
+    features, framing, framing_losses = _features(work, targets)
     sample = stratified_sample(targets, OPTIONS_SAMPLE)
     validation = cross_validate(
         parts.classifier_class, features[sample], targets[sample], len(classes), parts.candidates
@@ -152,6 +159,7 @@ def train(
         training={"images": len(tags), "images_per_class": images_per_class},
         metrics=_metrics(validation, framing_losses, novelty),
     )
+    work.effort.fit = time.perf_counter() - start - work.effort.features
     names = _names(tags) if hasattr(parts.classifier_class, "explain") else []
     model = Model(
         manifest,
@@ -161,67 +169,46 @@ def train(
         training_images=names,
         novelty=novelty.novelty if novelty is not None else None,
     )
-    return Training(model, images_per_class, validation, framing_losses, novelty)
+    return Training(model, images_per_class, validation, framing_losses, novelty, work.effort)
 
 
 def _features(
-    tags: Sequence[TaggedImage],
-    targets: NDArray[np.intp],
-    class_count: int,
-    parts: Parts,
-    on_progress: Callable[[int], None],
+    work: TaggedFeatures, targets: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], Framing, dict[Framing, float]]:
-    """Featurize all images in the framing that is asked for, or is best."""
+    """Featurize all images in the framing that is asked for, or is best: ``[N, D]``."""
+    parts = work.parts
+    features = work.matrix(len(targets))
+    everyone = np.arange(len(targets))
     if parts.framing is not None:
-        [features] = _extract(tags, [parts.framing], parts, on_progress)
+        work.fill([features], everyone, everyone, [parts.framing])
+        work.check()
         return features, parts.framing, {}
     framings = list(Framing)
-    sample = stratified_sample(targets, FRAMING_SAMPLE)
-    sampled = _extract([tags[int(index)] for index in sample], framings, parts, on_progress)
+    sample = comparison_sample(targets, FRAMING_SAMPLE)
+    rest = np.setdiff1d(everyone, sample)
+    sampled = [work.matrix(len(sample)) for _ in framings]
+    work.fill(sampled, np.arange(len(sample)), sample, framings)
+    if work.problems:  # to list those of the others with them
+        work.fill([features], rest, rest, framings[:1])
+    work.check()
+    compared, numbers = np.unique(targets[sample], return_inverse=True)
     losses: dict[Framing, float] = {}
     for framing, candidate in zip(framings, sampled, strict=True):
         loss = cross_validate(
-            parts.classifier_class, candidate, targets[sample], class_count, parts.candidates
+            parts.classifier_class,
+            candidate,
+            numbers.astype(np.intp),
+            len(compared),
+            parts.candidates,
         ).log_loss
         if loss is not None:
             losses[framing] = loss
     best = min(losses, key=lambda framing: losses[framing]) if losses else Framing.SQUARE
-    rest = np.setdiff1d(np.arange(len(tags)), sample)
-    [others] = _extract([tags[int(index)] for index in rest], [best], parts, on_progress)
-    features = np.empty((len(tags), parts.featurizer.dimension), dtype=np.float32)
     features[sample] = sampled[framings.index(best)]
-    features[rest] = others
+    del sampled
+    work.fill([features], rest, rest, [best])
+    work.check()
     return features, best, losses
-
-
-def _extract(
-    tags: Sequence[TaggedImage],
-    framings: Sequence[Framing],
-    parts: Parts,
-    on_progress: Callable[[int], None],
-) -> list[NDArray[np.float32]]:
-    """Featurize tagged images: float32 ``[N, D]`` for each framing. TagsError lists the bad."""
-    extractor = parts.extractor(framings)
-    files = [ImageFile(tag.path, tag.path) for tag in tags]
-    blocks: list[list[NDArray[np.float32]]] = [
-        [np.empty((0, parts.featurizer.dimension), np.float32)] for _ in framings
-    ]
-    reasons: list[str | None] = []
-    for extracted in parts.engine.map(extractor, chunked(files)):
-        for fault in extracted.faults.values():  # no tag is to blame
-            raise PluginFailedError(fault.reason, hint="No model was written.", trace=fault.trace)
-        reasons += extracted.reasons
-        for block, features in zip(blocks, extracted.features, strict=True):
-            block.append(features)
-        on_progress(len(extracted.reasons))
-    problems = [
-        f"{tag.named}: {reason}"
-        for tag, reason in zip(tags, reasons, strict=True)
-        if reason is not None
-    ]
-    if problems:
-        raise TagsError(problems, hint="Mend or replace these images, or take out their tags.")
-    return [np.concatenate(block) for block in blocks]
 
 
 def _names(tags: Sequence[TaggedImage]) -> list[str]:

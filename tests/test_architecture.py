@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import gc
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import batchcls
+from batchcls.importing import importing
 
 PACKAGE = Path(batchcls.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -82,7 +85,11 @@ def test_no_module_is_too_long_to_read():
 
 def loaded_by(code: str) -> set[str]:
     """Give the top-level modules that a process has loaded at its end."""
-    code = f"{code}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    return {name.partition(".")[0] for name in modules_loaded_by(code)}
+
+
+def modules_loaded_by(code: str) -> set[str]:
+    code = f"{code}\nimport sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split())
 
@@ -100,7 +107,7 @@ except SystemExit as error:
 """
     loaded = loaded_by(code)
     assert {"batchcls", "typer"} <= loaded
-    assert loaded & HEAVY == set()
+    assert loaded & (HEAVY | {"pydantic"}) == set()
 
 
 def test_importing_batchcls_loads_nothing_heavy():
@@ -129,10 +136,90 @@ def images(tmp_path, monkeypatch):
 
     monkeypatch.setenv("BATCHCLS_DECODE_GUARD", "false")
     (tmp_path / "images").mkdir()
-    for number in range(20):
+    for number in range(100):
         picture(number).save(tmp_path / "images" / f"{number}.jpg")
     time.sleep(0.1)
     return tmp_path / "images"
+
+
+@pytest.fixture
+def one_image(images):
+    for path in sorted(images.iterdir())[1:]:
+        path.unlink()
+    return images
+
+
+# What a run over one photograph has no need of, where nobody looks on.
+SPARED = {
+    *("joblib", "threadpoolctl", "multiprocessing", "pydantic", "rich", "pathspec", "_strptime"),
+    *("http.client", "ssl", "requests", "PIL.PalmImagePlugin", "PIL.WebPImagePlugin"),
+    *("pillow_heif", "scipy", "sklearn"),
+}
+
+
+@pytest.mark.parametrize("options", [(), ("-o", "{date}.csv"), ("--no-store",)])
+def test_a_run_over_one_photograph_loads_only_what_that_needs(one_image, options):
+    (one_image / "folder").mkdir()
+    (one_image / "no extension").touch()
+    loaded = modules_loaded_by(RUN.format(options=("-q", *options)))
+    assert {"PIL.JpegImagePlugin", "ai_edge_litert.interpreter", "numpy"} <= loaded
+    assert loaded & SPARED == set()
+
+
+def test_predicting_one_photograph_loads_only_what_that_needs(one_image):
+    run = RUN.replace('"run", "images",', '"predict", "images/0.jpg",')
+    loaded = modules_loaded_by(run.format(options=()))
+    assert {"PIL.JpegImagePlugin", "ai_edge_litert.interpreter", "numpy"} <= loaded
+    assert loaded & SPARED == set()
+
+
+def test_numpy_starts_no_threads_in_the_command():
+    code = """
+import os, sys
+sys.argv = ["batchcls", "--version"]
+from batchcls.__main__ import main
+try:
+    main()
+except SystemExit:
+    pass
+import threadpoolctl, numpy
+found = [one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"]
+print(set(found) <= {1})
+"""
+    environment = {key: value for key, value in os.environ.items() if "_NUM_THREADS" not in key}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.splitlines()[-1] == "True"
+
+
+def test_importing_leaves_the_garbage_collector_as_it_was():
+    assert gc.isenabled()
+    with pytest.raises(ImportError), importing():
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with importing():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def test_the_garbage_collector_works_while_a_command_does(images):
+    code = """
+import batchcls.pipeline, gc
+before = batchcls.pipeline.outcomes
+def outcomes(*arguments):
+    for chunk in before(*arguments):
+        assert gc.isenabled()
+        yield chunk
+batchcls.pipeline.outcomes = outcomes
+"""
+    assert "joblib" in loaded_by(code + RUN.format(options=("--no-store",)))
 
 
 def test_classifying_loads_neither_tensorflow_nor_scikit_learn(images):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from batchcls.errors import ConfigError
-from batchcls.imageformats import image_suffixes, register_plugins
+from batchcls.imageformats import COMMON_SUFFIXES, image_suffixes, register_plugins
 from batchcls.scan import ScanRules, scan
 from tests.conftest import Result
 from tests.images import pixels
@@ -54,6 +55,72 @@ def test_every_extension_that_pillow_reads_counts() -> None:
     assert {".jpg", ".jpeg", ".jfif", ".png", ".apng", ".gif", ".tif", ".tiff", ".webp"} <= suffixes
     assert {".bmp", ".ico", ".ppm", ".pfm", ".jp2", ".psd", ".tga", ".dds", ".eps"} <= suffixes
     assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in suffixes)
+
+
+def test_the_common_extensions_are_some_of_those() -> None:
+    assert image_suffixes() >= COMMON_SUFFIXES
+
+
+OPENED = """
+import sys
+from batchcls.decode import Decoder
+from batchcls.errors import DecodeError
+from batchcls.imageformats import register_plugins
+if sys.argv[1] == "all":
+    register_plugins()
+for path in sys.argv[2:]:
+    try:
+        with Decoder().decode(path).image as image:
+            print(image.mode, image.size, hash(image.tobytes()) % 1000)
+    except DecodeError as error:
+        print(error)
+print("PIL.PalmImagePlugin" in sys.modules)
+"""
+
+
+def test_a_file_is_the_same_whenever_the_formats_were_loaded(tmp_path: Path) -> None:
+    images = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "BMP": "bmp", "PPM": "ppm", "DIB": "dib"}
+    others = {"TIFF": "tif", "WEBP": "webp", "MPO": "mpo", "TGA": "tga", "PCX": "pcx", "ICO": "ico"}
+    for format_, suffix in {**images, **others}.items():
+        Image.effect_noise((40, 30), 50).convert("RGB").save(tmp_path / f"a.{suffix}", format_)
+        # By the content, whatever the name.
+        (tmp_path / f"{suffix}.jpg").write_bytes((tmp_path / f"a.{suffix}").read_bytes())
+    (tmp_path / "damaged.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
+    (tmp_path / "text.jpg").write_text("nothing to see")
+    (tmp_path / "empty.jpg").touch()
+    common = [tmp_path / f"a.{suffix}" for suffix in [*images.values(), "mpo"]]
+    every = sorted(tmp_path.iterdir())
+
+    def opened(how: str, *paths: Path) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", OPENED, how, *map(str, paths)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": "0"},
+        )
+        return done.stdout.splitlines()
+
+    assert opened("as met", *common)[-1] == "False"
+    for order in (every, every[::-1]):
+        assert opened("as met", *order) == opened("all", *order)
+    for path in every:
+        assert opened("as met", path)[0] == opened("all", path)[0]
+
+
+@pytest.mark.parametrize("store", [[], ["--no-store"]])
+def test_a_rare_extension_is_met_as_a_common_one_is(
+    batchcls: Callable[..., Result], tmp_path: Path, store: list[str]
+) -> None:
+    for name in ["a.JPG", "b.tiff", "c.txt", "d", "e.webp", "f.", "g.png", "h.pdf"]:
+        Image.new("RGB", (20, 20)).save(tmp_path / "image.png")
+        (tmp_path / "folder.1").mkdir(exist_ok=True)
+        (tmp_path / "folder.1" / name).write_bytes((tmp_path / "image.png").read_bytes())
+    for _ in range(2):
+        result = batchcls("run", "folder.1", "-o", "-", "--model", "imagenet", *store)
+        assert result.status == 0, result.err
+        found = [line.partition(",")[0] for line in result.out.splitlines()[1:]]
+        assert found == ["a.JPG", "b.tiff", "e.webp", "g.png"]
 
 
 def test_what_pillow_only_writes_or_only_recognises_does_not_count() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from batchcls import blas
 from batchcls.onend import call_at_end
 from batchcls.settings import load_settings
 
@@ -63,6 +64,19 @@ def test_program_gets_the_summary_its_arguments_and_variables(tmp_path):
         "BATCHCLS_REPORT": "/data/caf\udce9.csv",
         "PATH": os.environ["PATH"],
     }
+
+
+@pytest.mark.parametrize(("given", "got"), [(None, "None"), ("3", "3")])
+def test_program_gets_no_variable_that_is_but_for_this_process(tmp_path, monkeypatch, given, got):
+    monkeypatch.setattr(blas, "_added", set())
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", given or "")
+    if given is None:
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    blas.one_from_the_start()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == (given or "1")
+    code = "import os; open('got', 'w').write(str(os.environ.get('OPENBLAS_NUM_THREADS')))"
+    assert called(python(code)) == []
+    assert (tmp_path / "got").read_text() == got
 
 
 def test_output_goes_to_standard_error(capfd):

@@ -3,6 +3,8 @@
 Nothing of it is shipped: it is downloaded, or put in its place by hand (``inception_files``), and
 converted to LiteRT once. The converted network stays in the models' folder, so that every later
 training has the very same features.
+
+What downloads is imported where it is needed: this module is for every look at what there is.
 """
 
 from __future__ import annotations
@@ -11,15 +13,14 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from batchcls.builtin.inception_files import InceptionFiles, Published, fetch, find
-from batchcls.downloading.download import DownloadError, Patience
-from batchcls.downloading.httpget import shown_address
 from batchcls.errors import BatchclsError, NetworkError
 from batchcls.records import NetworkInfo
 from batchcls.text import shown
 
 if TYPE_CHECKING:
+    from batchcls.builtin.inception_files import InceptionFiles, Published
     from batchcls.context import Context
+    from batchcls.downloading.download import Patience
     from batchcls.interfaces import Featurizer
 
 NAME = "inception"
@@ -88,6 +89,8 @@ class Inception:
 
     def about(self, context: Context) -> NetworkInfo:
         """Tell whether the graph is at hand, and where."""
+        from batchcls.downloading.httpget import shown_address
+
         origin = ", ".join(map(shown_address, context.settings.inception.addresses))
         files = find_files(context)
         if files is None:
@@ -114,6 +117,8 @@ class Inception:
         In a ``hurry`` it gives up rather than let anyone wait, and where the settings don't allow
         a download. What has come by then is kept for the next try.
         """
+        from batchcls.downloading.download import Patience
+
         wait = context.settings.models.timeout
         patience = Patience(wait, wait, attempts=2)
         if hurry:
@@ -132,6 +137,8 @@ def obtained(context: Context, what: str, instead: str) -> InceptionFiles:
     files = find_files(context)
     if files is not None:
         return files
+    from batchcls.downloading.download import Patience
+
     wait = context.settings.models.timeout
     try:
         _check_allowed(context)
@@ -151,6 +158,9 @@ def _check_allowed(context: Context) -> None:
 
 
 def _download(context: Context, patience: Patience) -> InceptionFiles:
+    from batchcls.builtin.inception_files import fetch
+    from batchcls.downloading.download import DownloadError
+
     if not context.settings.inception.addresses:
         raise NetworkError("it is not at hand, and inception -> addresses is empty")
     done = 0
@@ -173,12 +183,16 @@ def _download(context: Context, patience: Patience) -> InceptionFiles:
 
 def published(context: Context) -> Published:
     """Give what the settings say is to be downloaded, and what it must be."""
+    from batchcls.builtin.inception_files import Published
+
     settings = context.settings.inception
     return Published(tuple(settings.addresses), settings.archive_sha256, settings.graph_sha256)
 
 
 def find_files(context: Context) -> InceptionFiles | None:
     """Find the graph where the user may have put it, or in the models' folder."""
+    from batchcls.builtin.inception_files import find
+
     graph = context.settings.inception.graph
     return find([graph] if graph else [], context.models_folder, published(context))
 

@@ -13,12 +13,12 @@ import numpy as np
 
 from batchcls.builtin.head import model_of_head
 from batchcls.builtin.inception import LOGITS, Inception, find_files, obtained
-from batchcls.builtin.inception_files import LABELS, InceptionFiles
 from batchcls.errors import NetworkError
 from batchcls.framing import Framing
 from batchcls.text import shown
 
 if TYPE_CHECKING:
+    from batchcls.builtin.inception_files import InceptionFiles
     from batchcls.context import Context
     from batchcls.model import Model
     from batchcls.records import NetworkInfo
@@ -70,6 +70,8 @@ class InceptionImageNet:
 
 def _labels(files: InceptionFiles) -> list[str]:
     """Read what the classes are called. NetworkError where that is not there, or not whole."""
+    from batchcls.builtin.inception_files import LABELS
+
     if files.labels is None:
         raise NetworkError(
             f"there is no {LABELS} beside {shown(files.graph)}, which names Inception's classes",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from batchcls.commands.choose import chosen_model
 from batchcls.commands.pluginwarnings import warn_of_plugins
 from batchcls.errors import ExitStatus
-from batchcls.imageformats import register_plugins
+from batchcls.imageformats import require_plugins
 from batchcls.records import Prediction, Status
 from batchcls.terminal import print_json, print_text
 from batchcls.text import shown
@@ -28,7 +28,7 @@ def predict_command(
     must_explain: bool = False,
 ) -> ExitStatus:
     """Classify ``images`` and print label and score of each."""
-    register_plugins(tuple(settings.decode.pillow_plugins))
+    require_plugins(settings.decode.pillow_plugins)
     model = chosen_model(settings, model_option, terminal)
     warn_of_plugins(terminal)
     predictions = model.predict_iter(

@@ -16,6 +16,7 @@ from batchcls.commands.choose import chosen_outline, model_name
 from batchcls.commands.pluginwarnings import warn_of_plugins
 from batchcls.commands.runend import End, end_of_run, finish
 from batchcls.errors import UsageError
+from batchcls.importing import importing
 from batchcls.judging import Judge
 from batchcls.logformat import words_of
 from batchcls.pipeline import Slot, outcomes, run
@@ -199,11 +200,12 @@ class _Worker:
         settings = self.plan.settings
 
         def make() -> Work:
-            from batchcls.imageformats import register_plugins
+            from batchcls.imageformats import require_plugins
 
             start = time.perf_counter()
-            register_plugins(tuple(settings.decode.pillow_plugins))
-            model = outline.model
+            require_plugins(settings.decode.pillow_plugins)
+            with importing():
+                model = outline.model
             seconds = time.perf_counter() - start
             self.terminal.detail(f"there is work for the network: loaded in {seconds:.1f} s")
             return model.chunk_classifier(

@@ -69,6 +69,7 @@ def train_command(settings: Settings, output: str | None, terminal: Terminal) ->
     finally:
         if store is not None:
             store.close()
+    _tell_effort(training, len(tags), terminal)
     with contextlib.suppress(OutputError):  # the model is there, whoever reads the table
         _print(training, settings, terminal)
         terminal.result(f"model       {shown(output)} ({os.path.getsize(output) / 1e6:.1f} MB)")
@@ -111,6 +112,21 @@ def _warn_of_options(settings: Settings, terminal: Terminal) -> None:
                 terminal.warn(
                     f"[{kind}.{shown(name)}]: there is no {kind} of that name, only {listed}"
                 )
+
+
+def _tell_effort(training: Training, images: int, terminal: Terminal) -> None:
+    """Tell in a verbose log how long what took, in words and as fields."""
+    effort = training.effort
+    known = f", {effort.recalled:,} of them known from before" if effort.recalled else ""
+    terminal.event(
+        "features",
+        f"features: {plural(images, 'image')} in {effort.features:.1f} s{known}",
+        level="debug",
+        images=images,
+        recalled=effort.recalled,
+        seconds=round(effort.features, 3),
+    )
+    terminal.event("fit", f"fit in {effort.fit:.1f} s", level="debug", seconds=round(effort.fit, 3))
 
 
 def _print(training: Training, settings: Settings, terminal: Terminal) -> None:

@@ -3,17 +3,22 @@
 A chunk is the unit of work: its thread reads, decodes, featurizes and classifies it. Decoding and
 the network release the interpreter lock, so while some threads decode, others run the network, and
 every core is busy without a queue of pixels that could grow. What comes back is small.
+
+Importing joblib takes 0.1 s; until then one plain thread works, and a few chunks are done by then.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import chain, islice
-from typing import Generic, TypeVar
+from itertools import chain, count, islice
+from typing import TypeVar
+
+from batchcls.engines.ahead import FirstThread, Outcome, Pace, Task
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
@@ -46,7 +51,7 @@ class LocalEngine:
         source = _Guarded(chunks)
         stream = iter(source)
         head = list(islice(stream, 2))
-        if len(head) < 2 or self.jobs == 1:
+        if len(head) < 2 or self.jobs == 1 or (self.jobs == 0 and _has_one_core()):
             # No threads, and joblib is not imported. A StopIteration that `work` raises becomes a
             # RuntimeError here, where `yield from map(...)` would end, and lose what follows.
             for chunk in chain(head, stream):
@@ -57,101 +62,86 @@ class LocalEngine:
             raise source.error
 
     def _threads(
-        self, work: Callable[[Chunk], Result], chunks: Iterable[Chunk]
+        self, work: Callable[[Chunk], Result], chunks: Iterator[Chunk]
     ) -> Iterator[Result]:
-        with warnings.catch_warnings():
-            # Where there are no semaphores, processes can't be had; threads are all that is wanted.
-            warnings.filterwarnings("ignore", ".*serial mode", UserWarning)
-            from joblib import Parallel, cpu_count, delayed
-        from threadpoolctl import threadpool_limits
-
-        jobs = self.jobs or cpu_count()  # honours the affinity and the container's quota
-        pace = _Pace(AHEAD * jobs)
-        task = delayed(_Task(work, pace))
-        parallel = Parallel(n_jobs=jobs, backend="threading", batch_size=1, return_as="generator")
+        pace = Pace(AHEAD)
+        first = FirstThread(Task(work, pace), chunks)
+        others: Iterator[Outcome[Result] | None] = iter(())
         owner = threading.get_ident()
-        # The chunks keep the cores busy; the threads of a matrix product would only fight them
-        # (measured: a third of the speed with 1,000 classes).
-        with threadpool_limits(limits=1, user_api="blas"):
-            outcomes: Iterator[_Outcome[Result]] = parallel(
-                task(number, chunk) for number, chunk in enumerate(pace.while_wanted(chunks))
-            )
+        first.start()
+        with contextlib.ExitStack() as limits:
             try:
-                for outcome in outcomes:
+                _import_joblib(first.wake)
+                # Until joblib is there, or was not needed.
+                for outcome in first.outcomes():
                     pace.taken()
                     yield outcome.result()
+                left = first.hand_over()
+                if not first.at_end:
+                    from threadpoolctl import threadpool_limits
+
+                    # The chunks keep the cores busy; the threads of a matrix product would only
+                    # fight them (measured: a third of the speed with 1,000 classes).
+                    limits.enter_context(threadpool_limits(limits=1, user_api="blas"))
+                    others = self._others(first, chunks, pace)
+                for outcome in first.outcomes(left):
+                    pace.taken()
+                    yield outcome.result()
+                for other in others:
+                    if other is not None:
+                        pace.taken()
+                        yield other.result()
             finally:
+                first.stop()
                 pace.stop()
                 # Taking the rest, which comes to an end at once, is how joblib finishes without
                 # a warning. At the end of the process, or where the garbage collector gives up
                 # for us on a thread of its own choice, there is nobody left to wait for.
                 if threading.get_ident() == owner and not sys.is_finalizing():
-                    for _ in outcomes:
+                    first.thread.join()
+                    for _ in others:
                         pass
 
+    def _others(
+        self, first: FirstThread[Chunk, Result], chunks: Iterator[Chunk], pace: Pace
+    ) -> Iterator[Outcome[Result] | None]:
+        """Have joblib work on the chunks that ``first`` has left; for that one it gives None."""
+        from joblib import Parallel, cpu_count, delayed
 
-@dataclass(frozen=True, slots=True)
-class _Outcome(Generic[Result]):
-    """What became of a chunk. joblib would raise an error ahead of the results before it."""
-
-    value: Result | None = None
-    error: BaseException | None = None
-
-    def result(self) -> Result:
-        if self.error is not None:
-            raise self.error
-        return self.value  # type: ignore[return-value]  # None only where Result allows it
-
-
-@dataclass(frozen=True, slots=True)
-class _Task(Generic[Chunk, Result]):
-    work: Callable[[Chunk], Result]
-    pace: _Pace
-
-    def __call__(self, number: int, chunk: Chunk) -> _Outcome[Result]:
-        if not self.pace.may_begin(number):
-            return _Outcome()
-        try:
-            return _Outcome(self.work(chunk))
-        except BaseException as error:  # noqa: BLE001 - raised again by the consumer
-            return _Outcome(error=error)
+        jobs = self.jobs or cpu_count()  # honours the affinity and the container's quota
+        pace.widen(AHEAD * (jobs - 1))
+        parallel = Parallel(n_jobs=jobs, backend="threading", batch_size=1, return_as="generator")
+        # One of its threads begins by waiting for the first thread: no more than `jobs` work.
+        wait, task = delayed(first.thread.join)(), delayed(first.task)
+        numbered = zip(count(first.begun), pace.while_wanted(chunks))
+        outcomes: Iterator[Outcome[Result] | None] = parallel(
+            chain([wait], (task(number, chunk) for number, chunk in numbered))
+        )
+        return outcomes
 
 
-class _Pace:
-    """Holds back work that would run more than ``ahead`` chunks ahead of the consumer.
+def _has_one_core() -> bool:
+    """Tell whether this process may use but one; of a container's quota only joblib knows."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) == 1
+    return os.cpu_count() == 1
 
-    joblib itself begins a new chunk whenever one is finished, taken or not. The chunk that the
-    consumer waits for is never held back, and it was begun before all later ones.
-    """
 
-    def __init__(self, ahead: int) -> None:
-        self._limit = ahead
-        self._stopped = False
-        self._changed = threading.Condition()
+def _import_joblib(at_end: Callable[[], object]) -> None:
+    """Import joblib on a thread that nobody has to wait for; ``at_end`` tells of its end."""
 
-    def may_begin(self, number: int) -> bool:
-        """Wait until chunk ``number`` may begin; False where no result is wanted any more."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._stopped or number < self._limit)
-            return not self._stopped
+    def load() -> None:
+        # What goes wrong is raised where it is imported again.
+        with contextlib.suppress(BaseException):
+            import joblib  # noqa: F401
+            import threadpoolctl  # noqa: F401
+        at_end()
 
-    def taken(self) -> None:
-        """Tell that one more result was taken."""
-        with self._changed:
-            self._limit += 1
-            self._changed.notify_all()
-
-    def stop(self) -> None:
-        """Tell that no more results are wanted."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
-
-    def while_wanted(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        for chunk in chunks:
-            if self._stopped:
-                return
-            yield chunk
+    if "joblib" not in sys.modules:
+        # Where there are no semaphores, processes can't be had; threads are all that is wanted.
+        # It stays: filters can't be put back as they were while other threads run.
+        warnings.filterwarnings("ignore", ".*serial mode", UserWarning)
+    threading.Thread(target=load, daemon=True).start()
 
 
 class _Guarded(Iterable[Chunk]):
