@@ -10,15 +10,16 @@ import io
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image, UnidentifiedImageError
 
 from batchcls import postscript
 from batchcls.colour import displayable, tag
+from batchcls.commonjpeg import decode_common, exif_orientation, is_jpeg
 from batchcls.errors import DecodeError
 from batchcls.imageformats import give_memory_back, keep_quiet, open_image
+from batchcls.picture import Picture, Samples
 from batchcls.pngcheck import all_rows_required, check_parts
 from batchcls.reading import open_regular, read_reason
 from batchcls.room import Place, Room, room_of_process
@@ -35,7 +36,6 @@ DEFAULT_MAX_PIXELS = 250_000_000
 DEFAULT_INPUT_SIZE = 224
 REDUCED_SHORT_SIDE = 320
 
-_EXIF_ORIENTATION = 0x0112
 _PLANES, _SEPARATE = 284, 2  # a TIFF tag, and its value for one plane after another
 # What begins like one of these, and yet no decoder takes it, is damaged.
 _BEGINNINGS = {
@@ -58,25 +58,6 @@ _HINTS = {
 _TO_8_BITS = {"L;2": (85, 1), "L;4": (17, 1), "RGB;16B": (1, 256)}
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A decoded image, not yet framed.
-
-    ``image`` is in mode L, LA, RGB, RGBA or CMYK; ``orientation`` is the EXIF one (1 to 8) that is
-    still to be applied; ``profile`` is the embedded ICC profile, or empty. ``place`` is the room
-    that it takes until it is closed, or collected; others may wait for it.
-    """
-
-    image: Image.Image
-    orientation: int
-    profile: bytes
-    place: Place = field(default_factory=Place, repr=False, compare=False)
-
-    def close(self) -> None:
-        """Give the room back, once the picture is needed no more."""
-        self.place.close()
-
-
 class Decoder:
     """Decodes files one at a time; safe to share between threads.
 
@@ -94,7 +75,7 @@ class Decoder:
         keep_quiet()
         give_memory_back()
 
-    def decode(self, path: str, input_size: int = DEFAULT_INPUT_SIZE) -> Picture:
+    def decode(self, path: str, input_size: int = DEFAULT_INPUT_SIZE) -> Picture | Samples:
         """Decode the first frame of ``path``. Raises DecodeError with the reason, and no other.
 
         ``input_size`` is the edge of the square that the picture will be framed to: a JPEG that is
@@ -115,11 +96,17 @@ class Decoder:
         path: str,
         input_size: int = DEFAULT_INPUT_SIZE,
         on_wait: Callable[[], object] | None = None,
-    ) -> Picture:
+    ) -> Picture | Samples:
         """Decode an opened file, as :meth:`decode` does; ``path`` is its own.
 
         ``on_wait`` is called now and then while a large image waits for room.
         """
+        if isinstance(file, io.BytesIO):
+            data = file.getvalue()  # which copies nothing
+            if is_jpeg(data):
+                common = decode_common(data, _short_side(input_size), self.max_pixels)
+                if common is not None:
+                    return common
         try:
             with _another(file) as own:
                 return self._decode(own, path, input_size, on_wait)
@@ -156,8 +143,7 @@ class Decoder:
             if image.format == "PNG":
                 check_parts(file)
             size = image.size
-            short_side = -(-REDUCED_SHORT_SIDE * input_size // DEFAULT_INPUT_SIZE)
-            short_side = max(REDUCED_SHORT_SIDE, short_side)
+            short_side = _short_side(input_size)
             image.draft(None, (short_side, short_side))
             if not image.info.get("progressive"):  # that is held in full while it is decoded
                 size = image.size
@@ -191,6 +177,11 @@ class Decoder:
 
     def _too_large(self, size: str) -> str:
         return f"too large: {size}more than {self.max_pixels:,} pixels (decode.max_pixels)"
+
+
+def _short_side(input_size: int) -> int:
+    """Give how many pixels the short side of a JPEG is to keep."""
+    return max(REDUCED_SHORT_SIDE, -(-REDUCED_SHORT_SIDE * input_size // DEFAULT_INPUT_SIZE))
 
 
 def _another(file: IO[bytes]) -> IO[bytes]:
@@ -244,15 +235,8 @@ def _mend_transparency(image: PillowFile) -> None:
 
 
 def _orientation(image: PillowFile) -> int:
-    """Read the EXIF orientation; 1, upright, where there is none or the EXIF data is broken.
-
-    To be called after loading: PNG may have it behind the pixels, and TIFF is turned on loading.
-    """
-    try:
-        value = image.getexif().get(_EXIF_ORIENTATION, 1)
-        return int(value) if value in range(1, 9) else 1
-    except Exception:  # noqa: BLE001 - broken metadata is no reason to lose the image
-        return 1
+    """Read the orientation, after loading: PNG may have it behind the pixels, a TIFF is turned."""
+    return exif_orientation(image.getexif)
 
 
 def _what_else(file: IO[bytes]) -> str:

@@ -25,11 +25,18 @@ if TYPE_CHECKING:
 
 # To be raised with every change to which files are refused, and with which words.
 # (framing.PREPROCESSING counts the changes to pixels.)
-DECODING = 2
+DECODING = 3
 # To be raised with every change to how probabilities become a label or a distance.
 CLASSIFYING = 1
 # What decodes, besides the modules that the configuration names. (See imageformats.)
-_DECODERS = ("pillow", "pillow-heif", "pillow-avif-plugin", "pillow-jxl-plugin", "pillow-jpls")
+_DECODERS = (
+    "pillow",
+    "simplejpeg",
+    "pillow-heif",
+    "pillow-avif-plugin",
+    "pillow-jxl-plugin",
+    "pillow-jpls",
+)
 # What resizes, besides Pillow; without it the pixels are others.
 _RESIZERS = ("cykooz-resizer",)
 # What runs the networks that ship: LiteRT, or TensorFlow where a network needs it.

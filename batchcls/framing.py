@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from batchcls.decode import Picture
+    from batchcls.picture import Picture, Samples
+
+    Box = tuple[float, float, float, float]
 
 
 class Framing(str, Enum):
@@ -37,43 +39,50 @@ CROP_SHARE = 224 / 256
 # The networks' zero: (127 - 127) / 128.
 PAD_GREY = (127, 127, 127)
 
-# The EXIF orientations but for the upright one, and the method of Pillow's that mends each.
-_TURNS = {
-    2: "FLIP_LEFT_RIGHT",
-    3: "ROTATE_180",
-    4: "FLIP_TOP_BOTTOM",
-    5: "TRANSPOSE",
-    6: "ROTATE_270",
-    7: "TRANSVERSE",
-    8: "ROTATE_90",
-}
 
-
-def frame(picture: Picture, framing: Framing, size: int) -> NDArray[np.uint8]:
+def frame(picture: Picture | Samples, framing: Framing, size: int) -> NDArray[np.uint8]:
     """Frame a picture: RGB pixels, uint8 ``[size, size, 3]``, upright.
 
     One antialiased resize does it; the orientation is applied to the small result, which
     is the same, as every way of framing is symmetric.
     """
     import numpy as np
-    from PIL import Image
 
-    from batchcls.colour import to_rgb
-    from batchcls.resizing import resized
-
-    image = picture.image
-    width, height = image.size
+    width, height = picture.size
     if framing is Framing.PAD:
         inner = (_inner(width, height, size), _inner(height, width, size))
-        part = to_rgb(resized(image, inner, (0, 0, width, height)), picture.profile)
-        framed = Image.new("RGB", (size, size), PAD_GREY)
-        framed.paste(part, ((size - inner[0]) // 2, (size - inner[1]) // 2))
+        part = _rgb(picture, inner, (0, 0, width, height))
+        left, top = (size - inner[0]) // 2, (size - inner[1]) // 2
+        framed = np.full((size, size, 3), PAD_GREY, np.uint8)
+        framed[top : top + inner[1], left : left + inner[0]] = part
     else:
-        box = _box(width, height, framing)
-        framed = to_rgb(resized(image, (size, size), box), picture.profile)
-    if picture.orientation in _TURNS:
-        framed = framed.transpose(Image.Transpose[_TURNS[picture.orientation]])
-    return np.asarray(framed)
+        framed = _rgb(picture, (size, size), _box(width, height, framing))
+    return np.ascontiguousarray(_upright(framed, picture.orientation))
+
+
+def _rgb(picture: Picture | Samples, size: tuple[int, int], box: Box) -> NDArray[np.uint8]:
+    """Resize a part of a picture: RGB pixels, uint8 ``[height, width, 3]``."""
+    import numpy as np
+
+    from batchcls.colour import to_rgb
+    from batchcls.picture import Samples
+    from batchcls.resizing import resized, resized_samples
+
+    if isinstance(picture, Samples):
+        part = resized_samples(picture, size, box)
+        return part if picture.channels == 3 else np.repeat(part, 3, axis=2)
+    return np.asarray(to_rgb(resized(picture.image, size, box), picture.profile))
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo what an EXIF orientation (1 to 8) tells of."""
+    if orientation > 4:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in {3, 4, 7, 8}:
+        pixels = pixels[::-1]
+    if orientation in {2, 3, 6, 7}:
+        pixels = pixels[:, ::-1]
+    return pixels
 
 
 def _inner(edge: int, other: int, size: int) -> int:
@@ -82,7 +91,7 @@ def _inner(edge: int, other: int, size: int) -> int:
     return max(size - 2 * margin, 2 - size % 2)
 
 
-def _box(width: int, height: int, framing: Framing) -> tuple[float, float, float, float]:
+def _box(width: int, height: int, framing: Framing) -> Box:
     if framing is Framing.STRETCH:
         return (0, 0, width, height)
     edge = min(width, height) * (CROP_SHARE if framing is Framing.CROP else 1)

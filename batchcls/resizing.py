@@ -11,13 +11,15 @@ import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from numpy.typing import NDArray
+
+    from batchcls.picture import Samples
 
     Box = tuple[float, float, float, float]
-    Resize = Callable[[Image.Image, tuple[int, int], Box], Image.Image]
 
 # Modes without transparency, whose samples Pillow keeps as the package expects them.
 _MODES = frozenset({"L", "RGB"})
@@ -32,35 +34,66 @@ def resized(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
 
     The mode stays: L, LA, RGB, RGBA or CMYK.
     """
-    resize = _with_package() if _suits(image) else None
-    return (resize or _with_pillow)(image, size, box)
+    package = _package()
+    suits = image.mode in _MODES and image.width * image.height <= _LARGEST
+    if package is None or not suits:
+        return image.resize(size, Image.Resampling.BICUBIC, box=box)  # with -0.5: Catmull-Rom
+    return package.resize_image(image, size, box)
 
 
-def _suits(image: Image.Image) -> bool:
-    return image.mode in _MODES and image.width * image.height <= _LARGEST
+def resized_samples(samples: Samples, size: tuple[int, int], box: Box) -> NDArray[np.uint8]:
+    """Resize a part of what is no image of Pillow's, in the same way: uint8 ``[H, W, channels]``.
+
+    It is small enough for the package.
+    """
+    package = _package()
+    if package is None:
+        return np.atleast_3d(np.asarray(resized(samples.image, size, box)))
+    return package.resize_samples(samples, size, box)
 
 
-def _with_pillow(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
-    return image.resize(size, Image.Resampling.BICUBIC, box=box)  # with -0.5: Catmull-Rom
+class _Package:
+    """The package, to be used from many threads: a resizer has buffers, and belongs to one."""
+
+    def __init__(self) -> None:
+        import cykooz_resizer
+
+        self._its = cykooz_resizer
+        self._kernel = cykooz_resizer.ResizeAlg.convolution(cykooz_resizer.FilterType.catmull_rom)
+        types = cykooz_resizer.PixelType
+        self._types = {1: types.U8, 3: types.U8x3}
+        self._own = threading.local()
+
+    def resize_image(self, image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
+        target = Image.new(image.mode, size)
+        self._resizer().resize_pil(image, target, self._options(box))
+        return target
+
+    def resize_samples(
+        self, samples: Samples, size: tuple[int, int], box: Box
+    ) -> NDArray[np.uint8]:
+        type_ = self._types[samples.channels]
+        source = self._its.ImageData(*samples.size, type_, samples.data)
+        target = self._its.ImageData(*size, type_)
+        self._resizer().resize(source, target, self._options(box))
+        shape = (size[1], size[0], samples.channels)
+        return np.frombuffer(target.get_buffer(), np.uint8).reshape(shape)
+
+    def _resizer(self) -> Any:  # noqa: ANN401 - the package is untyped
+        resizer = getattr(self._own, "resizer", None)
+        if resizer is None:
+            resizer = self._own.resizer = self._its.Resizer()
+        return resizer
+
+    def _options(self, box: Box) -> Any:  # noqa: ANN401
+        left, top, right, bottom = box
+        part = self._its.CropBox(left, top, right - left, bottom - top)
+        return self._its.ResizeOptions(resize_alg=self._kernel, crop_box=part)
 
 
 @cache
-def _with_package() -> Resize | None:
+def _package() -> _Package | None:
     try:
-        from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
+        return _Package()
     except ImportError:
         return None
-    kernel = ResizeAlg.convolution(FilterType.catmull_rom)
-    own = threading.local()  # a resizer has buffers of its own, and belongs to one thread
-
-    def resize(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
-        left, top, right, bottom = box
-        resizer: Any = getattr(own, "resizer", None)
-        if resizer is None:
-            resizer = own.resizer = Resizer()
-        part = CropBox(left, top, right - left, bottom - top)
-        target = Image.new(image.mode, size)
-        resizer.resize_pil(image, target, ResizeOptions(resize_alg=kernel, crop_box=part))
-        return target
-
-    return resize

@@ -77,11 +77,11 @@ def test_without_the_package(monkeypatch):
     image = photo(300, 200)
     box = (0.0, 0.0, 300.0, 200.0)
     monkeypatch.setitem(sys.modules, "cykooz_resizer", None)
-    resizing._with_package.cache_clear()
+    resizing._package.cache_clear()
     try:
         one = resized(image, (64, 48), box)
     finally:
-        resizing._with_package.cache_clear()
+        resizing._package.cache_clear()
     assert difference(one, by_pillow(image, (64, 48), box)).max() == 0
 
 
