@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 DECODING = 3
 # To be raised with every change to how probabilities become a label or a distance.
 CLASSIFYING = 1
+# To be raised with every change to which extensions count besides those of the decoders.
+SUFFIXES = 2
 # What decodes, besides the modules that the configuration names. (See imageformats.)
 _DECODERS = (
     "pillow",
@@ -121,7 +123,7 @@ def _version(package: str) -> str:
 
 def suffixes_name(pillow_plugins: Sequence[str]) -> str:
     """Name what decides which extensions are those of images."""
-    return f"suffixes {_versions(_DECODERS)} {_modules(pillow_plugins)}"
+    return f"suffixes {SUFFIXES} {_versions(_DECODERS)} {_modules(pillow_plugins)}"
 
 
 def _modules(names: Sequence[str]) -> str:

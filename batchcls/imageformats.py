@@ -34,6 +34,10 @@ _KNOWN_PLUGINS: dict[str, tuple[str, ...]] = {
 # only recognises the others.
 _NEVER_DECODED = frozenset({"PDF", "PALM", "BUFR", "GRIB", "HDF5", "MPEG"})
 
+# Photographs all the same where nothing here decodes them: each is to have its row, with what to
+# install as the reason.
+_ALWAYS = frozenset({".heic", ".heif", ".hif", ".avif"})
+
 # glibc's mallopt: what is at least this large is given back to the system when it is freed.
 _M_MMAP_THRESHOLD, _GIVEN_BACK = -3, 2**20
 
@@ -138,7 +142,7 @@ def image_suffixes(extra_modules: Sequence[str] = ()) -> frozenset[str]:
     from PIL import Image
 
     register_plugins(tuple(extra_modules))
-    return frozenset(
+    return _ALWAYS | frozenset(
         suffix.lower()
         for suffix, name in Image.registered_extensions().items()
         if name not in _NEVER_DECODED and suffix  # saving a SPIDER image registers no suffix

@@ -2,7 +2,8 @@
 
 Where the package cykooz_resizer is, it does the work with the processor's vector instructions, four
 times as fast as Pillow, which does it elsewhere, and for what that package is not made for. The two
-differ by rounding. docs/performance.md has what other kernels cost and what they are worth.
+differ by rounding, and by a few levels at sharp edges. docs/performance.md has what other kernels
+cost and what they are worth.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def read(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--photos",
         type=Path,
-        default=_photos(),
+        default=photographs(),
         help="photographs to make the others of (default: %(default)s)",
     )
     parser.add_argument(
@@ -52,7 +52,8 @@ def read(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _photos() -> Path:
+def photographs() -> Path:
+    """Give the folder of photographs to start from, where none is named."""
     shared = os.environ.get(SHARED_VARIABLE)
     photos = Path(shared) / "photos" if shared else None
     return photos if photos is not None and photos.is_dir() else ROOT / "assets" / "images"

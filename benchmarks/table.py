@@ -37,13 +37,13 @@ def speed(
         "wall, s",
         "CPU, s",
         "images/s",
-        "without start-up",
+        "images/s without start-up",
         "times this project's wall",
-        "without start-up",
+        "times without start-up",
         "peak memory, MB: largest process",
         "all processes",
         "share of the limit",
-        "without start-up",
+        "share without start-up",
         "same label",
     ]
     rows = [
@@ -125,8 +125,8 @@ def growth(grown: Sequence[Grown]) -> str:
         "images",
         "wall, s",
         "images/s",
-        "without start-up",
-        "to that of the fewest",
+        "images/s without start-up",
+        "of the images/s of the fewest",
         "peak memory, MB: largest process",
         "all processes",
     ]
@@ -134,8 +134,8 @@ def growth(grown: Sequence[Grown]) -> str:
 
 
 def failures(failed: Mapping[str, str]) -> str:
-    """Say what failed, and why: the end of what it said."""
-    return "\n".join(f"Left out: {name}: {_end(why)}" for name, why in failed.items())
+    """Say what failed, and why: the beginning and the end of what it said."""
+    return "\n".join(f"Left out: {name}: {_ends(why)}" for name, why in failed.items())
 
 
 def _differing(found: Mapping[str, Any], exact: str) -> list[str]:
@@ -147,9 +147,12 @@ def _differing(found: Mapping[str, Any], exact: str) -> list[str]:
     ]
 
 
-def _end(text: str) -> str:
+def _ends(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= MOST_SAID else f"… {line[-MOST_SAID:]}"
+    if len(line) <= MOST_SAID:
+        return line
+    half = MOST_SAID // 2  # what it is about, and what ended it, in whole words
+    return f"{line[:half].rpartition(' ')[0]} … {line[-half:].partition(' ')[2]}"
 
 
 def _spread(values: Spread) -> str:

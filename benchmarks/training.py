@@ -19,9 +19,9 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from benchmarks.measuring import CommandError, Contender, Measured, measure
-from benchmarks.options import SHARED_VARIABLE
+from benchmarks.options import photographs
 from benchmarks.table import markdown
-from benchmarks.workspace import ROOT, Workspace, module_environment, python
+from benchmarks.workspace import Workspace, module_environment, python
 
 HEADER = [
     "training",
@@ -110,8 +110,6 @@ def train(tags: str, told: str, classifier: str) -> None:
 
 def read(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the options."""
-    shared = os.environ.get(SHARED_VARIABLE)
-    photos = Path(shared) / "photos" if shared else ROOT / "assets" / "images"
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.training",
         description="Measure training, with nothing known and again; a table in Markdown.",
@@ -122,7 +120,7 @@ def read(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--photos",
         type=Path,
-        default=photos,
+        default=photographs(),
         help="photographs to make the others of (default: %(default)s)",
     )
     parser.add_argument(

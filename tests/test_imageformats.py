@@ -196,3 +196,19 @@ def test_a_broken_plugin_that_nobody_asked_for_does_no_harm(content: str, tmp_pa
         check=True,
     )
     assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_photographs_that_nothing_here_decodes_have_their_rows_all_the_same(batchcls, tmp_path):
+    """As where pillow-heif isn't installed, which is an extra."""
+    (tmp_path / "images").mkdir()
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99)
+    (tmp_path / "images/IMG_0001.HEIC").write_bytes(heic)
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util\n"
+        "found = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda n, p=None: None if n == 'pillow_heif' else found(n, p)\n"
+    )
+    batchcls("run", "images", "-m", "imagenet", "-o", "r.csv", PYTHONPATH=os.fspath(tmp_path))
+    [_, row] = (tmp_path / "r.csv").read_text().splitlines()
+    assert row.startswith("images/IMG_0001.HEIC") or row.startswith("IMG_0001.HEIC")
+    assert "pip install 'batchcls[heif]'" in row

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -273,9 +274,14 @@ def test_real_sigterm_to_a_real_command_is_told(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    with (tmp_path / "tags.tsv").open("w"):  # returns when the command has opened it, too
-        process.terminate()
-        _, err = process.communicate(timeout=60)
+    try:
+        with (tmp_path / "tags.tsv").open("w"):  # returns when the command has opened it, too
+            time.sleep(0.5)  # and is by now where a signal wakes it
+            process.terminate()
+            _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
     assert (process.returncode, err) == (143, "batchcls: ended by SIGTERM\n")
 
 

@@ -90,8 +90,10 @@ def main() -> None:
     for name in dict.fromkeys([REFERENCE, *options.names]):
         try:
             build(name, options.folder, pixels)
-        except (DisagreementError, ImportError, subprocess.CalledProcessError) as error:
+        except (DisagreementError, ImportError) as error:
             sys.exit(f"the network {name} can't be built: {error}")
+        except subprocess.CalledProcessError:  # pip's, which has said why
+            sys.exit(f"the network {name} can't be built: its weights can't be downloaded")
 
 
 if __name__ == "__main__":
