@@ -6,9 +6,10 @@ from __future__ import annotations
 def main() -> None:
     """Run the command line."""
     from batchcls.blas import one_from_the_start
-    from batchcls.importing import importing
+    from batchcls.importing import importing, process_is_own
 
     one_from_the_start()
+    process_is_own()
     with importing():
         from batchcls.cli import main as cli_main
 

@@ -111,11 +111,11 @@ def _fitted(
 ) -> Iterator[Classifier]:
     """Give a classifier for each of the candidates, fitted to the ``learnt`` images.
 
-    A class whose candidates share much of the work has ``fit_each``. An inherited one does not
-    count, as it would pass by a ``fit`` of the class's own.
+    One of ours whose candidates share much of the work has ``_fit_each``, no part of what a plugin
+    gives. An inherited one does not count, as it would pass by a ``fit`` of the class's own.
     """
-    if "fit_each" in vars(classifier_class):
-        fit_each = getattr(classifier_class, "fit_each")  # noqa: B009 - no part of the protocol
+    if "_fit_each" in vars(classifier_class):
+        fit_each = getattr(classifier_class, "_fit_each")  # noqa: B009 - no part of the protocol
         yield from fit_each(candidates, features[learnt], targets[learnt], class_count)
         return
     for options in candidates:

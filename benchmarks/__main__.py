@@ -138,10 +138,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             benchmark.run()
         except (CommandError, FileNotFoundError) as error:
-            sys.exit(str(error))
-    print(benchmark.text)
-    if asked.out is not None:
-        asked.out.write_text(benchmark.text + "\n", encoding="utf-8")
+            say(str(error))
+            benchmark.failed = True
+        finally:  # what was measured is told, whatever came then
+            print(benchmark.text)
+            if asked.out is not None:
+                asked.out.write_text(benchmark.text + "\n", encoding="utf-8")
     return int(benchmark.failed)
 
 

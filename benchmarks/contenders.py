@@ -140,6 +140,7 @@ def _run(
 def own_environment(store: Path) -> dict[str, str]:
     """Give this project's settings: the defaults, no plugins, a store of its own."""
     return {
+        **module_environment(),
         "BATCHCLS_INSTALLED_PLUGINS": "",
         "BATCHCLS_LOG_LEVEL": "normal",
         "BATCHCLS_STORE_FOLDER": str(store),

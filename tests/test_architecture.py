@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import gc
 import os
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import batchcls
-from batchcls.importing import importing
 
 PACKAGE = Path(batchcls.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -191,22 +189,6 @@ print(set(found) <= {1})
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
     assert done.stdout.splitlines()[-1] == "True"
-
-
-def test_importing_leaves_the_garbage_collector_as_it_was():
-    assert gc.isenabled()
-    with pytest.raises(ImportError), importing():
-        assert not gc.isenabled()
-        raise ImportError
-    assert gc.isenabled()
-    gc.disable()
-    try:
-        with importing():
-            pass
-        assert not gc.isenabled()
-    finally:
-        gc.enable()
-        gc.unfreeze()
 
 
 def test_the_garbage_collector_works_while_a_command_does(images):

@@ -446,3 +446,33 @@ def test_ctrl_c_ends_the_command_and_leaves_the_old_report(tmp_path):
     assert "Warning" not in err
     assert (tmp_path / "report.csv").read_text() == "old"
     assert sorted(os.listdir(tmp_path)) == ["in", "report.csv"]
+
+
+def test_what_the_source_raises_on_another_thread_is_raised(monkeypatch):
+    def chunks(stop):
+        for number in range(100):
+            if number == stop:
+                raise KeyboardInterrupt
+            yield [number]
+
+    for stop in (0, 1, 3):
+        taken = LocalEngine(2).map(lambda chunk: chunk[0], chunks(stop))
+        with pytest.raises(KeyboardInterrupt):
+            list(taken)
+
+
+def test_blas_has_one_thread_from_the_first_chunk_on():
+    code = """
+import time
+from threadpoolctl import threadpool_info
+from batchcls.engines.local import LocalEngine
+import numpy
+
+def work(chunk):
+    time.sleep(0.05)
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+found = list(LocalEngine(2).map(work, ([number] for number in range(12))))
+assert all(one <= {1} for one in found), found
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -345,7 +345,9 @@ class TestFeatures:
         half = np.maximum(dense, 0)
         assert packed_features(dense) == b"p" + dense.tobytes()
         assert packed_features(half)[:1] == b"m"
-        assert len(packed_features(half)) == 1 + 160 + 4 * np.count_nonzero(half)
+        assert len(packed_features(half)) == 1 + 4 + 160 + 4 * np.count_nonzero(half)
+        assert unpacked_features(packed_features(half), 1279) is None
+        assert unpacked_features(packed_features(half[:1279]), 1280) is None
         rounded = np.round(half * 64) / 64
         assert packed_features(rounded)[:1] == b"z"
         assert len(packed_features(rounded)) < 0.7 * len(packed_features(half))

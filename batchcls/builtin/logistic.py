@@ -24,9 +24,8 @@ _MAX_ITERATIONS = 1000
 # deviation would let it drown the others. So a variance counts as at least this share of the mean
 # one. docs/performance.md has what it does for log-loss.
 _VARIANCE_FLOOR = 0.1
-# Beyond so many multiplications a step (images x coordinates x classes) a fit is in float32, and in
-# cross-validation begins where that of the next stronger penalty ended: together a third of the
-# time, for a log-loss that differs by a thousandth. 10,000 images in 10 classes are below it.
+# Beyond so many multiplications a step (images x coordinates x classes) a fit is in float32: half
+# the time, for a log-loss that differs by a thousandth. 10,000 images in 10 classes are below it.
 _LARGE = 150_000_000
 
 
@@ -58,7 +57,7 @@ class LogisticRegression:
             self._fit(features, targets, class_count)
 
     @classmethod
-    def fit_each(
+    def _fit_each(
         cls,
         candidates: Sequence[Mapping[str, Any]],
         features: NDArray[np.float32],
@@ -72,9 +71,8 @@ class LogisticRegression:
         fitted = [cls(**options) for options in candidates]
         with one_thread():
             prepared = _Prepared.of(features, class_count)
-            solver: Any = None
             for one in fitted:
-                solver = one._learn(prepared, targets, class_count, solver)
+                one._learn(prepared, targets, class_count)
         return fitted
 
     def _fit(
@@ -82,26 +80,14 @@ class LogisticRegression:
     ) -> None:
         self._learn(_Prepared.of(features, class_count), targets, class_count)
 
-    def _learn(
-        self,
-        prepared: _Prepared,
-        targets: NDArray[np.intp],
-        class_count: int,
-        solver: Any = None,  # noqa: ANN401 - scikit-learn is untyped
-    ) -> Any:  # noqa: ANN401
-        """Fit; gives the solver, for the next, weaker penalty to go on from, if it is to."""
+    def _learn(self, prepared: _Prepared, targets: NDArray[np.intp], class_count: int) -> None:
         from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 
-        if solver is None or not prepared.large:
-            solver = SklearnLogisticRegression(
-                C=self.C, max_iter=_MAX_ITERATIONS, warm_start=prepared.large
-            )
-        solver.set_params(C=self.C)
+        solver = SklearnLogisticRegression(C=self.C, max_iter=_MAX_ITERATIONS)
         with warnings.catch_warnings():
             # That there are half as many classes as images: it would be said for every fold.
             warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
             solver.fit(prepared.coordinates, targets)
-        # Of their own precision: a solver that goes on must not be changed by what follows.
         coefficients = solver.coef_.T.astype(np.float64)
         intercept = solver.intercept_.astype(np.float64)
         if prepared.basis is not None:
@@ -114,7 +100,6 @@ class LogisticRegression:
         self.bias = (intercept - prepared.mean @ weights).astype(np.float32)
         # In the order that a model file has: the sums of predict_proba depend on it.
         self.weights = weights.astype(np.float32, order="C")
-        return solver
 
     def predict_proba(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Give the probabilities, float64 ``[N, C]``."""

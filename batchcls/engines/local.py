@@ -15,9 +15,11 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from itertools import chain, count, islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from batchcls.blas import held_from_the_start
 from batchcls.engines.ahead import FirstThread, Outcome, Pace, Task
 
 Chunk = TypeVar("Chunk")
@@ -68,8 +70,10 @@ class LocalEngine:
         first = FirstThread(Task(work, pace), chunks)
         others: Iterator[Outcome[Result] | None] = iter(())
         owner = threading.get_ident()
-        first.start()
         with contextlib.ExitStack() as limits:
+            if not held_from_the_start():
+                limits.enter_context(_one_blas_thread())
+            first.start()
             try:
                 _import_joblib(first.wake)
                 # Until joblib is there, or was not needed.
@@ -78,11 +82,7 @@ class LocalEngine:
                     yield outcome.result()
                 left = first.hand_over()
                 if not first.at_end:
-                    from threadpoolctl import threadpool_limits
-
-                    # The chunks keep the cores busy; the threads of a matrix product would only
-                    # fight them (measured: a third of the speed with 1,000 classes).
-                    limits.enter_context(threadpool_limits(limits=1, user_api="blas"))
+                    limits.enter_context(_one_blas_thread())
                     others = self._others(first, chunks, pace)
                 for outcome in first.outcomes(left):
                     pace.taken()
@@ -120,6 +120,17 @@ class LocalEngine:
         return outcomes
 
 
+def _one_blas_thread() -> AbstractContextManager[Any]:
+    """Hold BLAS to one thread: the chunks keep the cores busy, which more would only fight.
+
+    (Measured: a third of the speed with 1,000 classes.) Importing what does it takes 4 ms.
+    """
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="blas")
+    return limits
+
+
 def _has_one_core() -> bool:
     """Tell whether this process may use but one; of a container's quota only joblib knows."""
     if hasattr(os, "sched_getaffinity"):
@@ -152,12 +163,15 @@ class _Guarded(Iterable[Chunk]):
 
     def __init__(self, source: Iterable[Chunk]) -> None:
         self._source = source
+        self._owner = threading.get_ident()
         self.error: BaseException | None = None
 
     def __iter__(self) -> Iterator[Chunk]:
         try:
             yield from self._source
-        except (GeneratorExit, KeyboardInterrupt):
-            raise  # meant for the thread that they come to
-        except BaseException as error:  # noqa: BLE001 - raised again by the consumer
+        except GeneratorExit:
+            raise  # it is closed
+        except BaseException as error:  # raised again by the consumer
+            if isinstance(error, KeyboardInterrupt) and threading.get_ident() == self._owner:
+                raise  # meant for the thread that it comes to
             self.error = error

@@ -29,6 +29,7 @@ _FILE = struct.Struct("<qqqqq")
 # Label, distance (NaN where there is none), and how many scores follow.
 _HEAD = struct.Struct("<LdL")
 _ONE = struct.Struct("<Ld")
+_COUNT = struct.Struct("<L")
 
 # The form of features, their first byte. A batchcls that doesn't know one computes them anew; at
 # first there were only the last two.
@@ -99,7 +100,8 @@ def packed_features(features: NDArray[np.float32]) -> bytes:
     bits = features.astype("<f4", copy=False).view("<u4")  # so -0.0 is not 0, and a NaN stays
     present = bits.astype(bool)
     values = bits[present]
-    packed: bytes = _PRESENT + np.packbits(present).tobytes() + values.tobytes()
+    packed: bytes = _PRESENT + _COUNT.pack(len(bits)) + np.packbits(present).tobytes()
+    packed += values.tobytes()
     if len(packed) > bits.nbytes:
         packed = _PLAIN + bits.tobytes()
     some = values[:_SAMPLE].tolist()
@@ -136,8 +138,9 @@ def _among_zeros(data: bytes, dimension: int) -> NDArray[np.float32] | None:
     import numpy as np
 
     size = (dimension + 7) // 8
-    if len(data) < size:
+    if len(data) < _COUNT.size + size or _COUNT.unpack_from(data) != (dimension,):
         return None
+    data = data[_COUNT.size :]
     present = np.unpackbits(np.frombuffer(data[:size], np.uint8), count=dimension).view(bool)
     if len(data) - size != 4 * np.count_nonzero(present):
         return None
