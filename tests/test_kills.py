@@ -117,9 +117,13 @@ def test_killed_at_random_moments_it_ends_with_the_same_report(project, victim):
     killed = 0
     while killed < kills:
         process = start(project)
-        # From before its start is over to well within the work.
-        time.sleep(chance.uniform(0.2, 1.3))
+        # From before its start is over to well within the work, which is to last for all kills.
+        time.sleep(chance.uniform(0.0, 0.3))
+        enough = counted(project) + chance.randrange(images // (2 * kills))
+        while counted(project) < enough and process.poll() is None:
+            time.sleep(chance.uniform(0.0, 0.01))
         if process.poll() is not None:
+            process.communicate()
             break
         victims = [*(children(process.pid) if victim == "all" else []), process.pid]
         for one in victims:
