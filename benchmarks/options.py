@@ -22,18 +22,7 @@ def read(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="Measure this project beside what else one would write; a table in Markdown.",
         epilog=f"The pipelines: {', '.join(NAMES)}.",
     )
-    parser.add_argument(
-        "--photos",
-        type=Path,
-        default=photographs(),
-        help="photographs to make the others of (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=user_cache_path("batchcls") / "benchmark",
-        help="where photographs and networks are kept (default: %(default)s)",
-    )
+    add_places(parser)
     parser.add_argument("--images", type=_count, default=1000, help="photographs (%(default)s)")
     parser.add_argument(
         "--large", type=_count, default=50, help="photographs of 12 megapixels (%(default)s)"
@@ -52,8 +41,23 @@ def read(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def photographs() -> Path:
-    """Give the folder of photographs to start from, where none is named."""
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Add what to start from, and where to keep what is made of it."""
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        default=_photographs(),
+        help="photographs to make the others of (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=user_cache_path("batchcls") / "benchmark",
+        help="where photographs and networks are kept (default: %(default)s)",
+    )
+
+
+def _photographs() -> Path:
     shared = os.environ.get(SHARED_VARIABLE)
     photos = Path(shared) / "photos" if shared else None
     return photos if photos is not None and photos.is_dir() else ROOT / "assets" / "images"

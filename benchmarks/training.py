@@ -16,10 +16,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from benchmarks.measuring import CommandError, Contender, Measured, measure
-from benchmarks.options import photographs
+from benchmarks.options import add_places
 from benchmarks.table import markdown
 from benchmarks.workspace import Workspace, module_environment, python
 
@@ -117,18 +115,7 @@ def read(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=10_000, help="photographs (%(default)s)")
     parser.add_argument("--classes", type=int, default=10, help="classes (%(default)s)")
     parser.add_argument("--classifier", default="logistic", help="(%(default)s)")
-    parser.add_argument(
-        "--photos",
-        type=Path,
-        default=photographs(),
-        help="photographs to make the others of (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=user_cache_path("batchcls") / "benchmark",
-        help="where photographs are kept (default: %(default)s)",
-    )
+    add_places(parser)
     options = parser.parse_args(arguments)
     if not 2 <= options.classes <= options.images:
         parser.error("classes are at least 2, and at most as many as images")
