@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 
+def command() -> None:
+    """Run the command line, and end the process."""
+    from batchcls.leaving import leave
+
+    try:
+        main()
+    except SystemExit as end:
+        leave(end.code)
+        raise
+
+
 def main() -> None:
     """Run the command line."""
     from batchcls.blas import one_from_the_start
@@ -17,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command()
