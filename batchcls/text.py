@@ -23,3 +23,11 @@ def printable(text: str) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """Give ``1 image``, ``2 images``, ``1,000 images``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def disk_bytes(text: str) -> bytes:
+    """Give text as UTF-8; names in it get back the bytes that they have on the disk (PEP 383)."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a Windows name with half a surrogate pair
+        return text.encode("utf-8", "surrogatepass")

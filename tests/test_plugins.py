@@ -40,7 +40,7 @@ JSON_LINES = """
             self.file.discard()
 
     class JsonLines:
-        suffix = ".jsonl"
+        suffix = ".ndjson"
 
         def open(self, path, asked):
             return Writer(path)
@@ -179,16 +179,16 @@ def test_what_ships_comes_through_the_hooks():
     assert list(known.classifiers) == ["logistic", "forest"]
     assert list(known.featurizers) == ["efficientnet-lite0", "inception", "tensorflow"]
     assert known.featurizer("efficientnet-lite0").name == "efficientnet-lite0"
-    assert list(known.report_formats) == [".csv"]
+    assert list(known.report_formats) == [".csv", ".jsonl", ".parquet"]
     assert known.ready_models["imagenet"].name == "imagenet"
     assert registry() is registry()
 
 
 def test_a_report_format_of_a_plugin_is_chosen_by_the_ending(tmp_path, install, command):
-    install("batchcls-jsonl", JSON_LINES)
-    result = command("run", "in", "-o", "r.jsonl")
+    install("batchcls-ndjson", JSON_LINES)
+    result = command("run", "in", "-o", "r.ndjson")
     assert result.status == 0, result.err
-    [line] = (tmp_path / "r.jsonl").read_text().splitlines()
+    [line] = (tmp_path / "r.ndjson").read_text().splitlines()
     assert json.loads(line)["path"] == "a.jpg"
 
 
@@ -239,11 +239,11 @@ def test_a_run_goes_on_whatever_plugins_fail_and_warns_of_each(tmp_path, install
     for kind, (code, _) in BAD.items():
         install(kind, code)
     install("takes-names", TAKES_NAMES)
-    install("batchcls-jsonl", JSON_LINES)
+    install("batchcls-ndjson", JSON_LINES)
     result = command("run", "in", "-o", "r.csv")
     assert result.status == 0, result.err
     assert (tmp_path / "r.csv").read_text().startswith("path,label,score,status,error\n")
-    result = command("run", "in", "-o", "r.jsonl", "-q")
+    result = command("run", "in", "-o", "r.ndjson", "-q")
     assert (result.status, result.out) == (0, "")
     warnings = [
         line.removeprefix("batchcls: warning: a plugin failed: ")
@@ -302,14 +302,14 @@ def test_of_two_plugins_with_one_name_the_first_by_package_has_it(install, comma
 def test_a_package_may_have_several_plugins(tmp_path, install, command):
     install("one", JSON_LINES, "[batchcls]\na = one\nb = another\nc = broken\n")
     (tmp_path / "site/another.py").write_text(
-        textwrap.dedent(JSON_LINES).replace(".jsonl", ".ndjson")
+        textwrap.dedent(JSON_LINES).replace(".ndjson", ".lines")
     )
     (tmp_path / "site/broken.py").write_text("1 / 0")
-    for name in ("r.jsonl", "r.ndjson"):
+    for name in ("r.ndjson", "r.lines"):
         assert command("run", "in", "-o", name).status == 0
         assert (tmp_path / name).exists()
     result = command("run", "in", "-o", "r.x")
-    assert "There is: .csv, .jsonl, .ndjson." in result.err
+    assert "There is: .csv, .jsonl, .lines, .ndjson, .parquet." in result.err
     assert "A plugin failed: one: ZeroDivisionError: division by zero" in result.err
 
 
@@ -331,12 +331,12 @@ def test_an_entry_point_without_a_distribution_is_named_by_its_value():
 
 
 def test_installed_plugins_can_be_limited(tmp_path, install, command, monkeypatch):
-    install("batchcls-jsonl", JSON_LINES)
+    install("batchcls-ndjson", JSON_LINES)
     install("My_Means", NEAREST_MEAN)
     for patterns, known in {
-        "*": {"batchcls", "batchcls-jsonl", "My_Means"},
+        "*": {"batchcls", "batchcls-ndjson", "My_Means"},
         "my-means": {"batchcls", "My_Means"},
-        "batchcls_js*": {"batchcls", "batchcls-jsonl"},
+        "batchcls_nd*": {"batchcls", "batchcls-ndjson"},
         "": {"batchcls"},
     }.items():
         monkeypatch.setenv("BATCHCLS_INSTALLED_PLUGINS", patterns)

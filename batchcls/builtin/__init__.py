@@ -29,10 +29,12 @@ def batchcls_classifiers() -> Sequence[type[Classifier]]:
 
 @hookimpl
 def batchcls_report_formats() -> Sequence[ReportFormat]:
-    """Register CSV."""
+    """Register CSV, JSON Lines and Parquet."""
     from batchcls.reports.csv import CsvFormat
+    from batchcls.reports.jsonl import JsonLinesFormat
+    from batchcls.reports.parquet import ParquetFormat
 
-    return [CsvFormat()]
+    return [CsvFormat(), JsonLinesFormat(), ParquetFormat()]
 
 
 @hookimpl

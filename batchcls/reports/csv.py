@@ -1,8 +1,7 @@
 """The CSV report: RFC 4180, UTF-8, one row for each image file.
 
-Columns: ``path,label,score,status,error``, then as asked ``label_2,score_2`` and so on for the
-runners-up, then ``score:CLASS`` for each class, then ``because``: the training images that decided,
-each with its weight.
+``reportcolumns.py`` says which columns there are. Scores have six decimals, and ``because`` is
+``IMAGE (WEIGHT); IMAGE (WEIGHT)``, of three.
 """
 
 from __future__ import annotations
@@ -13,9 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from batchcls.atomic import AtomicFile
 from batchcls.records import Prediction, ReportRequest
-
-COLUMNS = ("path", "label", "score", "status", "error")
-SCORE_DECIMALS = 6
+from batchcls.reportcolumns import SCORE_DECIMALS, WEIGHT_DECIMALS, ReportColumns
+from batchcls.text import disk_bytes
 
 # What makes a spreadsheet take a cell for a formula (OWASP, "CSV injection"), the full-width
 # forms included.
@@ -26,28 +24,13 @@ class CsvReport:
     """Writes the report to ``path``, ``-`` being standard output."""
 
     def __init__(self, path: str, asked: ReportRequest) -> None:
-        self._classes = asked.classes
-        self._top = min(max(asked.top, 1), len(asked.classes))
-        self._scores = asked.scores
-        self._explain = asked.explain
+        self._columns = ReportColumns(asked)
         self._file = AtomicFile(path)
-        header = self._header()
-        self._width = len(header)
         try:
-            self._rows([header])
+            self._rows([self._columns.names])
         except BaseException:
             self.discard()
             raise
-
-    def _header(self) -> list[str]:
-        header = list(COLUMNS)
-        for place in range(2, self._top + 1):
-            header += [f"label_{place}", f"score_{place}"]
-        if self._scores:
-            header += [f"score:{name}" for name in self._classes]
-        if self._explain:
-            header.append("because")
-        return header
 
     def write(self, predictions: Iterable[Prediction]) -> None:
         """Add one row for each prediction."""
@@ -62,32 +45,22 @@ class CsvReport:
         self._file.discard()
 
     def _row(self, prediction: Prediction) -> list[str]:
-        row = [
-            cell_path(prediction.path),
-            prediction.label or "",
-            "" if prediction.score is None else _score(prediction.score),
-            prediction.status.value,
-            prediction.error or "",
-        ]
-        # Of a label that is withheld, the runners-up are, too; the scores of all were asked for.
-        runners_up = prediction.best(self._top)[1:] if prediction.label is not None else ()
-        for index, score in runners_up:
-            row += [self._classes[index], _score(score)]
-        row += ["", ""] * (self._top - 1 - len(runners_up))
-        if self._scores and prediction.scores is not None:
-            row += [_score(float(score)) for score in prediction.scores]
-        elif self._scores:
-            row += [""] * len(self._classes)
-        if self._explain:
+        path, *others = self._columns.values(prediction)
+        row = [cell_path(str(path)), *(_cell(value) for value in others)]
+        if prediction.scores is not None and self._columns.scored:
+            row += map(_score, prediction.scores.tolist())
+        else:
+            row += [""] * len(self._columns.scored)
+        if self._columns.explained:
             because = prediction.because or ()
-            row.append("; ".join(f"{cell_path(name)} ({weight:.3f})" for name, weight in because))
+            row.append("; ".join(_reason(name, weight) for name, weight in because))
         return row
 
     def _rows(self, rows: Iterable[Sequence[str]]) -> None:
         text = io.StringIO(newline="")
         csv.writer(text).writerows(rows)
         # A name that is not UTF-8 gets back the bytes that it has on the disk (PEP 383).
-        self._file.write(_encoded(text.getvalue()))
+        self._file.write(disk_bytes(text.getvalue()))
 
 
 def cell_path(path: str) -> str:
@@ -95,11 +68,14 @@ def cell_path(path: str) -> str:
     return "./" + path if path.startswith(_FORMULA_STARTS) else path
 
 
-def _encoded(text: str) -> bytes:
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # a Windows name with half a surrogate pair
-        return text.encode("utf-8", "surrogatepass")
+def _cell(value: str | float | None) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else _score(value)
+
+
+def _reason(name: str, weight: float) -> str:
+    return f"{cell_path(name)} ({weight:.{WEIGHT_DECIMALS}f})"
 
 
 def _score(score: float) -> str:

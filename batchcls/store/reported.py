@@ -8,6 +8,7 @@ just because the first runs were of everything.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import os
@@ -15,8 +16,9 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from batchcls.errors import BatchclsError
+from batchcls.errors import BatchclsError, UsageError
 from batchcls.records import Outcome, Status
+from batchcls.reportreading import ReportRows, suffix_of
 from batchcls.store.store import Store
 
 _BATCH = 1000
@@ -40,7 +42,7 @@ class Reported:
         self._change("DELETE FROM reported WHERE report = ?", [(_PENDING + self._name,)])
 
     def add_former(self, path: str) -> None:
-        """Let what the report at ``path`` has count as reported, if it is a report in CSV.
+        """Let what the report at ``path`` has count as reported, if it is one.
 
         But for errors: as the content is not known, they would never be new again.
         """
@@ -116,8 +118,16 @@ class Reported:
 
 
 def _rows_of(path: str) -> Iterator[tuple[bytes, bool]]:
-    """Yield the paths in a CSV report, and whether of an error; nothing where it isn't one."""
-    try:
+    """Yield the paths in a report, and whether of an error; nothing where it isn't one.
+
+    A plugin's format is not known here: of such a report the store alone tells what it had.
+    """
+    if suffix_of(path) in {".jsonl", ".parquet"}:
+        with contextlib.suppress(UsageError):
+            for name, answer in ReportRows(path):
+                yield _bytes(name), answer.status is Status.ERROR
+        return
+    try:  # as CSV, with whatever a spreadsheet made of the other columns
         with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             rows = csv.DictReader(file)
             if not {"path", "status"} <= set(rows.fieldnames or ()):
