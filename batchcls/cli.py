@@ -8,31 +8,29 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from batchcls import __version__
 from batchcls.clicache import cache_app
+from batchcls.clicompare import compare
+from batchcls.clievaluate import evaluate
 from batchcls.cligroup import Group
 from batchcls.clilists import models_app, plugins
 from batchcls.clioptions import (
-    TAGS_HELP,
     ConfigOption,
     ExplainOption,
-    ImagesOption,
     JobsOption,
     JsonOption,
     ModelOption,
-    QuietOption,
     TopOption,
-    VerboseOption,
     check_plugins,
     override,
-    require_one,
     settings_of,
 )
 from batchcls.clirun import run
+from batchcls.clitrain import train
 from batchcls.errors import Terminated
 from batchcls.importing import importing
 
@@ -65,79 +63,8 @@ def _main(
 app.command()(run)
 
 
-@app.command()
-def train(
-    tags: Annotated[str | None, typer.Argument(help=TAGS_HELP, show_default=False)] = None,
-    images: ImagesOption = None,
-    featurizer: Annotated[
-        str | None, typer.Option("--featurizer", "-f", help="The network to use (default: auto).")
-    ] = None,
-    classifier: Annotated[
-        str | None, typer.Option("--classifier", "-c", help="The classifier (default: logistic).")
-    ] = None,
-    featurizer_options: Annotated[
-        list[str] | None,
-        typer.Option("-F", metavar="NAME=VALUE", help="An option of the featurizer."),
-    ] = None,
-    classifier_options: Annotated[
-        list[str] | None,
-        typer.Option("-C", metavar="NAME=VALUE", help="An option of the classifier."),
-    ] = None,
-    framing: Annotated[
-        str | None,
-        typer.Option("--framing", help="auto (the default), crop, square, stretch or pad."),
-    ] = None,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", help="The model file (default: model.batchcls).")
-    ] = None,
-    jobs: JobsOption = None,
-    config: ConfigOption = None,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
-    """Teach a classifier from labelled images and write a model file."""
-    require_one(quiet=quiet, verbose=verbose)
-    settings = settings_of(config)
-    if tags is not None:
-        settings.train.images = None  # that of the configuration belongs to its own tags
-    override(
-        settings.train,
-        tags=tags,
-        images=images,
-        featurizer=featurizer,
-        classifier=classifier,
-        framing=framing,
-    )
-    override(settings.run, jobs=jobs)
-    _give(settings.featurizer, settings.train.featurizer, featurizer_options, "-F")
-    _give(settings.classifier, settings.train.classifier, classifier_options, "-C")
-    with importing():
-        from batchcls.commands.train import train_command
-    from batchcls.terminal import Terminal
-
-    terminal = Terminal(quiet=quiet, level="verbose" if verbose else "normal")
-    train_command(settings, output, terminal)
-
-
-@app.command()
-def evaluate(
-    tags: Annotated[str, typer.Argument(help=TAGS_HELP)],
-    images: ImagesOption = None,
-    model: ModelOption = None,
-    top: Annotated[int, typer.Option("--top", min=1, help="Top-k accuracy up to this k.")] = 5,
-    as_json: JsonOption = False,
-    jobs: JobsOption = None,
-    config: ConfigOption = None,
-) -> None:
-    """Say how good a model is on labelled images that it has not seen."""
-    settings = settings_of(config)
-    override(settings.run, jobs=jobs)
-    with importing():
-        from batchcls.commands.evaluate import evaluate_command
-    from batchcls.terminal import Terminal
-
-    terminal = Terminal(results_to_stderr=as_json)
-    evaluate_command(settings, model, tags, images, top, terminal, as_json=as_json)
+app.command()(train)
+app.command()(evaluate)
 
 
 @app.command()
@@ -166,6 +93,9 @@ def predict(
     raise typer.Exit(status)
 
 
+app.command()(compare)
+
+
 @app.command()
 def init(
     folder: Annotated[str, typer.Argument(help="Where to write config.toml.")] = ".",
@@ -186,14 +116,6 @@ def init(
 app.command()(plugins)
 app.add_typer(models_app, name="models")
 app.add_typer(cache_app, name="cache")
-
-
-def _give(tables: Any, name: str, assignments: list[str] | None, option: str) -> None:  # noqa: ANN401
-    """Let options given as NAME=VALUE win over those that the configuration has for ``name``."""
-    if assignments:
-        from batchcls.options import parse_assignments
-
-        tables[name] = {**tables.get(name, {}), **parse_assignments(assignments, option)}
 
 
 def _terminated(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as signal calls it

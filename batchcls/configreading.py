@@ -24,10 +24,10 @@ TABLES = ("classifier", "featurizer")
 # In a configuration file these are relative to its folder, so that cron's does not matter.
 _PATHS = {
     *(("run", "images"), ("run", "output"), ("train", "tags"), ("train", "images")),
-    *(("run", "summary"), ("store", "folder"), ("models", "folder")),
+    *(("run", "summary"), ("run", "html"), ("store", "folder"), ("models", "folder")),
 }
 # In these, braces are placeholders; those of the folder are none.
-_TEMPLATES = {("run", "output"), ("run", "summary")}
+_TEMPLATES = {("run", "output"), ("run", "summary"), ("run", "html")}
 
 
 def read_config(path: str, sections: Mapping[str, Sequence[str]]) -> dict[str, Any]:

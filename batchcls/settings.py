@@ -39,17 +39,24 @@ class RunSettings(msgspec.Struct, forbid_unknown_fields=True):
     wait: Annotated[float, Meta(ge=0)] = 0.0
     keep_reports: Annotated[int, Meta(ge=0)] = 0
     summary: str = ""
+    html: str = ""
     on_end: list[str] = []
 
 
 class TrainSettings(msgspec.Struct, forbid_unknown_fields=True):
     """``[train]``: how a model is made."""
 
-    tags: str | None = None
+    tags: str | list[str] | None = None
     images: str | None = None
     featurizer: str = "auto"
     classifier: str = "logistic"
     framing: FramingChoice = "auto"
+
+    @property
+    def sources(self) -> list[str]:
+        """The files and folders of tags, of which the later one wins; none are an empty list."""
+        tags = self.tags or []
+        return [tags] if isinstance(tags, str) else tags
 
 
 class ScanSettings(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,6 +95,7 @@ class ReportSettings(msgspec.Struct, forbid_unknown_fields=True):
     explain: bool = False
     review_below: Annotated[float, Meta(ge=0, le=1)] = 0.0
     unknown: bool = True
+    thumbnails: Annotated[int, Meta(ge=0, le=20_000)] = 500
 
 
 class LogSettings(msgspec.Struct, forbid_unknown_fields=True):
@@ -118,6 +126,8 @@ class InceptionSettings(msgspec.Struct, forbid_unknown_fields=True):
     graph_sha256: str = "a39b08b826c9d5a5532ff424c03a3a11a202967544e389aca4b06c2bd8aef63f"
 
 
+# A variable's text is one of them, or several that are separated by commas.
+_TEXT_OR_LIST = {("train", "tags")}
 Options = dict[str, dict[str, Any]]
 _CHOICES = {
     "train -> framing": FramingChoice,
@@ -194,7 +204,7 @@ def _convert(data: Mapping[str, Any], where: str, *, strict: bool) -> Settings:
         if key in _CHOICES and message.startswith("invalid enum"):  # says what it got
             message = f"expected one of {', '.join(get_args(_CHOICES[key]))}, got{message[18:]}"
         else:
-            message = re.sub(r"\w+( \| null)?", _in_words, message)
+            message = re.sub(r"\w+( \| null)?", _in_words, message).replace(" | ", " or ")
         place = where if where.startswith("--") else f"{where}: {key}"
         raise ConfigError(f"{place}: {message}") from None
 
@@ -238,7 +248,8 @@ def _with_environment(settings: Settings, environment: Mapping[str, str]) -> Set
             is_list = isinstance(getattr(current, key), list)
             if text is None or (text == "" and not is_list):
                 continue
-            value = _items(text) if is_list else text
+            several = is_list or ((section, key) in _TEXT_OR_LIST and "," in text)
+            value = _items(text) if several else text
             parsed = _convert({section: {key: value}}, f"the variable {variable}", strict=False)
             setattr(current, key, getattr(getattr(parsed, section), key))
     return settings

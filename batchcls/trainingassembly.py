@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from batchcls import assembly, fingerprint
 from batchcls.calibration import calibration_images
 from batchcls.context import Context
+from batchcls.corrections import Merged, merge
 from batchcls.crossvalidation import candidates_of
 from batchcls.errors import TagsError
-from batchcls.featurizerchoice import ChosenFeaturizer, choose_featurizer
+from batchcls.featurizerchoice import choose_featurizer
 from batchcls.framing import PREPROCESSING, Framing
 from batchcls.model import made_classifier
 from batchcls.options import checked_options
@@ -25,6 +26,8 @@ from batchcls.text import shown
 from batchcls.training import Parts
 
 if TYPE_CHECKING:
+    from batchcls.interfaces import Featurizer
+    from batchcls.model import Model
     from batchcls.settings import Settings
     from batchcls.store.store import Store
     from batchcls.terminal import Terminal
@@ -41,29 +44,54 @@ def tags(
     ``problems_of`` says what is wrong with them together. Where anything is, the images that can't
     be read are named, too; otherwise that is found as they are used.
     """
+    return merged_tags(settings, [source], images, problems_of).tags
+
+
+def merged_tags(
+    settings: Settings,
+    sources: Sequence[str],
+    images: str | None,
+    problems_of: Callable[[Sequence[TaggedImage]], list[str]],
+) -> Merged:
+    """Read the tags of several sources, of which the later one wins, as :func:`tags` does.
+
+    ``images`` is the folder of the paths in all of them. What is wrong in any is listed at once.
+    """
+    read: list[tuple[str, Sequence[TaggedImage]]] = []
+    unsound: list[TaggedImage] = []
     problems: list[str] = []
     hint = ""
-    try:
-        tagged: Sequence[TaggedImage] = read_tags(source, images, assembly.scan_rules(settings))
-        sound = tagged
-    except TagsError as error:
-        tagged, sound, problems, hint = error.tagged, error.sound, error.problems, error.hint
-    problems = [*problems, *problems_of(tagged)]
+    for source in sources:
+        try:
+            tagged: Sequence[TaggedImage] = read_tags(source, images, assembly.scan_rules(settings))
+        except TagsError as error:
+            tagged, sound = error.tagged, set(error.sound)
+            unsound += [tag for tag in tagged if tag not in sound]
+            problems += error.problems
+            hint = hint or error.hint
+        read.append((source, tagged))
+    merged = merge(read)
+    problems += problems_of(merged.tags)
     if not problems:
-        return list(sound)
+        return merged
     decoder = assembly.decoder(settings)
-    files = [ImageFile(tag.path, tag.named) for tag in sound]
+    skipped = set(unsound)
+    files = [ImageFile(tag.path, tag.named) for tag in merged.tags if tag not in skipped]
     problems += [
         f"{file.key}: {reason}"
         for file, reason in unreadable(files, decoder, assembly.engine(settings))
     ]
-    raise TagsError(sorted(problems, key=_line_number), hint=hint)
+    raise TagsError(sorted(problems, key=lambda problem: _place(problem, sources)), hint=hint)
 
 
-def _line_number(problem: str) -> int:
-    """Give the line of a problem that begins with ``FILE:LINE:``, to list them in order."""
-    match = re.match(r"[^\n]*?:(\d+): ", problem)
-    return int(match[1]) if match else 0
+def _place(problem: str, sources: Sequence[str]) -> tuple[int, int]:
+    """Give the source and the line of a problem that begins with ``FILE:LINE:``, to sort by."""
+    match = re.match(r"([^\n]*?):(\d+): ", problem)
+    if match is None:
+        return 0, 0
+    file = match[1]
+    number = next((number for number, one in enumerate(sources) if shown(one) == file), 0)
+    return number, int(match[2])
 
 
 def training_context(
@@ -95,19 +123,38 @@ def training_parts(settings: Settings, context: Context, store: Store | None = N
         classifier_options=options,
         featurizer_plugin=chosen.plugin,
         classifier_plugin=registry().owner("classifier", name),
-        memory=lambda framings: _memory(settings, chosen, framings, store),
+        memory=lambda framings: _memory(
+            settings, chosen.featurizer, chosen.plugin, framings, store
+        ),
+    )
+
+
+def parts_of_model(settings: Settings, model: Model, store: Store | None = None) -> Parts:
+    """Give what a model was made of, to featurize images, and to fit its like, as it does."""
+    entry, recipe = model.manifest.featurizer, model.manifest.classifier
+    return Parts(
+        decoder=assembly.decoder(settings),
+        featurizer=model.featurizer,
+        classifier_class=type(model.classifier),
+        framing=model.framing,
+        engine=assembly.engine(settings),
+        featurizer_options=entry.options,
+        classifier_options=recipe.options,
+        featurizer_plugin=entry.plugin,
+        classifier_plugin=recipe.plugin,
+        memory=lambda framings: _memory(settings, model.featurizer, entry.plugin, framings, store),
     )
 
 
 def _memory(
     settings: Settings,
-    chosen: ChosenFeaturizer,
+    featurizer: Featurizer,
+    plugin: str,
     framings: Sequence[Framing],
     store: Store | None,
 ) -> StoreMemory | None:
     if store is None:
         return None
-    featurizer = chosen.featurizer
     ways = []
     for framing in framings:
         name = fingerprint.features_name(
@@ -115,7 +162,7 @@ def _memory(
             digest=featurizer.digest,
             framing=framing.value,
             preprocessing=PREPROCESSING,
-            plugin=chosen.plugin,
+            plugin=plugin,
         )
         ways.append(store.way(name, f"features {featurizer.name} {framing.value}"))
     decoding = store.way(fingerprint.failing(settings), "unreadable")

@@ -37,9 +37,9 @@ def chosen_outline(settings: Settings, option: str | None, terminal: Terminal) -
     context = assembly.context(settings, terminal)
     if option is not None:
         return outline_of(option, context)
-    configured, tags = settings.run.model, settings.train.tags
+    configured, tags = settings.run.model, settings.train.sources
     if configured is None:
-        if tags is not None:
+        if tags:
             raise ConfigError(
                 "run -> model: not set, although train -> tags is",
                 hint="Set it to the file that the trained model is to be kept in.",
@@ -54,10 +54,11 @@ def chosen_outline(settings: Settings, option: str | None, terminal: Terminal) -
             hint=f"There is: {', '.join(registry().ready_models)}. "
             "The name of a model file ends in .batchcls, or begins with ./",
         )
-    if tags is not None and not os.path.exists(configured):
+    if tags and not os.path.exists(configured):
         from batchcls.commands.train import train_command
 
-        terminal.say(f"There is no {shown(configured)} yet: training it from {shown(tags)}.")
+        named = ", ".join(shown(source) for source in tags)
+        terminal.say(f"There is no {shown(configured)} yet: training it from {named}.")
         train_command(settings, configured, terminal)
         terminal.result("")
     return outline_of(configured, context)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +11,18 @@ import numpy as np
 from batchcls import assembly, modelfile, trainingassembly
 from batchcls.atomic import AtomicFile
 from batchcls.commands.pluginwarnings import warn_of_plugins
-from batchcls.errors import DecodeError, OutputError, PluginFailedError, UsageError
+from batchcls.commands.replace import Replacement
+from batchcls.corrections import told
+from batchcls.errors import OutputError, PluginFailedError, UsageError
 from batchcls.model import Model
 from batchcls.plugins import registry
-from batchcls.reading import open_regular
+from batchcls.reading import beginning_of
 from batchcls.text import plural, shown
 from batchcls.training import too_few_classes, train
 
 if TYPE_CHECKING:
+    from batchcls.corrections import Merged
+    from batchcls.manifest import Manifest
     from batchcls.settings import Settings
     from batchcls.terminal import Terminal
     from batchcls.training import Training
@@ -28,41 +31,55 @@ if TYPE_CHECKING:
 DEFAULT_OUTPUT = "model.batchcls"
 
 
-def train_command(settings: Settings, output: str | None, terminal: Terminal) -> None:
+def train_command(
+    settings: Settings,
+    output: str | None,
+    terminal: Terminal,
+    *,
+    if_better: bool = False,
+    held_out: str | None = None,
+) -> None:
     """Train from the tags that the settings name, and write the model.
 
-    It goes to ``output``, or to the file that the configuration names as the model.
+    It goes to ``output``, or to the file that the configuration names as the model. With
+    ``if_better`` a model that stands there is replaced by one that is not worse only: on the images
+    of the tags ``held_out``, or without them by cross-validation.
     """
-    if output is None:
-        configured = settings.run.model
-        ready = configured in registry().ready_models
-        output = DEFAULT_OUTPUT if configured is None or ready else configured
-    if output in registry().ready_models:
-        raise UsageError(
-            f"{output}: the name of a ready model", hint=f"Name a file: {output}{modelfile.SUFFIX}"
-        )
-    if settings.train.tags is None:
+    output = _output(settings, output)
+    if not settings.train.sources:
         raise UsageError(
             "no tags: nothing to learn from",
             hint="Name a file of tags: batchcls train tags.tsv",
         )
     _check_output(output)
     _warn_of_options(settings, terminal)
-    tags = trainingassembly.tags(
-        settings, settings.train.tags, settings.train.images, too_few_classes
+    merged = trainingassembly.merged_tags(
+        settings, settings.train.sources, settings.train.images, too_few_classes
     )
+    tags = merged.tags
+    _tell_corrections(merged, terminal)
+    replacement = Replacement(settings, terminal, output, merged, held_out) if if_better else None
     store = assembly.open_store(settings, terminal)
     file = AtomicFile(output)  # before the work: a place that can't be written to is told at once
     try:
         context = trainingassembly.training_context(settings, terminal, tags)
         parts = trainingassembly.training_parts(settings, context, store)
         warn_of_plugins(terminal)
+        if replacement is not None:
+            replacement.measure_present(store)
         with terminal.progress("featurizing", total=len(tags)) as advance:
             training = train(tags, parts, advance)
         packed = training.model.pack()
-        _check_readable(packed)
-        file.write(packed)
-        file.commit()
+        manifest = _checked(packed)
+        verdict = None
+        if replacement is not None:
+            verdict = replacement.judge(training, manifest, store)
+        if verdict is None or not verdict.keeps_present:
+            file.write(packed)
+            if replacement is not None:
+                replacement.keep_present()
+            file.commit()
+        file.discard()
     except BaseException:
         file.discard()
         raise
@@ -72,27 +89,58 @@ def train_command(settings: Settings, output: str | None, terminal: Terminal) ->
     _tell_effort(training, len(tags), terminal)
     with contextlib.suppress(OutputError):  # the model is there, whoever reads the table
         _print(training, settings, terminal)
-        terminal.result(f"model       {shown(output)} ({os.path.getsize(output) / 1e6:.1f} MB)")
+        size = f"({len(packed) / 1e6:.1f} MB)"
+        if replacement is not None:
+            replacement.tell(verdict, size)
+        else:
+            terminal.result(f"model       {shown(output)} {size}")
+
+
+def _output(settings: Settings, option: str | None) -> str:
+    """Give the file that the model goes to. UsageError for the name of a ready model."""
+    configured = settings.run.model
+    ready = registry().ready_models
+    output = option
+    if output is None:
+        output = DEFAULT_OUTPUT if configured is None or configured in ready else configured
+    if output in ready:
+        raise UsageError(
+            f"{output}: the name of a ready model", hint=f"Name a file: {output}{modelfile.SUFFIX}"
+        )
+    return output
+
+
+def _tell_corrections(merged: Merged, terminal: Terminal) -> None:
+    """Tell what each source of tags changed in those before it, and which classes are gone."""
+    for correction in merged.corrections:
+        summary, *changes = told(correction)
+        terminal.event(
+            "tags",
+            summary,
+            source=shown(correction.source),
+            changed=len(correction.changed),
+            added=correction.added,
+            confirmed=correction.confirmed,
+        )
+        for line in changes:
+            terminal.say(line)
+    for name in merged.vanished:
+        terminal.say(f"The class {shown(name)} is gone: all its images have another label now.")
 
 
 def _check_output(output: str) -> None:
     """Refuse to put the model in the place of what is none, such as the tags."""
-    try:
-        with open_regular(output) as file:
-            begins = file.read(2)
-    except (OSError, ValueError, DecodeError):  # writing it tells what is wrong, if anything
-        return
-    if begins not in {b"", b"PK"} and not output.endswith(modelfile.SUFFIX):
+    if beginning_of(output, 2) not in {b"", b"PK"} and not output.endswith(modelfile.SUFFIX):
         raise UsageError(
             f"{shown(output)}: something else than a model, and would be lost",
             hint=f"Name another file, such as my{modelfile.SUFFIX}, or remove that one.",
         )
 
 
-def _check_readable(packed: bytes) -> None:
+def _checked(packed: bytes) -> Manifest:
     """Make sure that the model will load tomorrow, before it takes another's place."""
     try:
-        Model.from_contents(modelfile.unpack(packed))
+        return Model.from_contents(modelfile.unpack(packed)).manifest
     except (ValueError, UsageError) as error:
         raise PluginFailedError(
             f"the model could not be loaded again: {error}", hint="It was not written."
