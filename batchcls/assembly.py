@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from batchcls.decode import Decoder
     from batchcls.engines.local import LocalEngine
     from batchcls.interfaces import ReportFormat
+    from batchcls.outline import Outline
     from batchcls.settings import Settings
+    from batchcls.store.memory import StoreMemory
     from batchcls.store.store import Store
     from batchcls.terminal import Terminal
 
@@ -144,6 +146,43 @@ def open_store(settings: Settings, terminal: Terminal) -> Store | None:
     except StoreError as error:
         terminal.warn(f"the store: {error.message}; going on without it. {error.hint}".rstrip())
         return None
+
+
+def model_memory(
+    settings: Settings,
+    name: str,
+    outline: Outline,
+    store: Store,
+    *,
+    all_scores: bool = False,
+    thumbnails: bool = False,
+) -> StoreMemory:
+    """Give what the store knows for a model, and will: ``name`` is what it is called by.
+
+    ``all_scores`` where more than the first few may be asked for; ``thumbnails`` where such are
+    wanted, too.
+    """
+    from batchcls.store.memory import StoreMemory, Ways
+
+    manifest = outline.manifest
+    entry = manifest.featurizer
+    featurizing = fingerprint.featurizing(settings, manifest, entry.framing)
+    predicting = fingerprint.predicting(settings, manifest, outline.digest)
+    drawing = store.way(fingerprint.drawing(settings), "thumbnails") if thumbnails else -1
+    ways = Ways(
+        decoding=store.way(fingerprint.failing(settings), "unreadable"),
+        featurizing=(store.way(featurizing, f"features {entry.name} {entry.framing}"),),
+        predicting=store.way(predicting, f"labels {name}"),
+        drawing=drawing,
+    )
+    return StoreMemory(
+        store,
+        ways,
+        entry.dimension,
+        manifest.classes,
+        all_scores=all_scores,
+        reasons=settings.report.explain,
+    )
 
 
 def absolute(path: str) -> str:

@@ -111,6 +111,18 @@ def _volume(device: int, path: str) -> int:
     return number
 
 
+def beginning_of(path: str, count: int) -> bytes:
+    """Give the first bytes of a regular file; none where it can't be read, or is not there.
+
+    It is to be replaced: writing it tells what is wrong, if anything.
+    """
+    try:
+        with open_regular(path) as file:
+            return file.read(count)
+    except (OSError, ValueError, DecodeError):
+        return b""
+
+
 @contextlib.contextmanager
 def opened(path: str, max_bytes: int) -> Iterator[Content]:
     """Open a regular file of at most ``max_bytes``, and take its digest.
