@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from batchcls.confidence import Confidence, confidence_of
 from batchcls.crossvalidation import losses
 from batchcls.errors import PluginFailedError, TagsError
 from batchcls.pipeline import Engine, chunked
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from batchcls.classification import ChunkClassifier
+    from batchcls.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,23 @@ class Evaluation:
         distances = [one.distance for one in self.predictions if one.distance is not None]
         return sum(distance > 1 for distance in distances) if distances else None
 
+    def confidence(self, *, unknown: bool = True) -> Confidence:
+        """Say how far labels and scores can be relied on.
+
+        With ``unknown``, images whose label a run would withhold are checked by a person anyway.
+        """
+        classes = self.metrics.classes
+        index = {name: number for number, name in enumerate(classes)}
+        best = [one.leading[0] for one in self.predictions]
+        distances = [one.distance or 0.0 for one in self.predictions]
+        return confidence_of(
+            classes,
+            targets=np.array([index[tag.label] for tag in self.tags], dtype=np.intp),
+            labels=np.array([label for label, _ in best], dtype=np.intp),
+            scores=np.array([score for _, score in best]),
+            withheld=np.array(distances) > 1 if unknown else np.zeros(len(best), dtype=np.bool_),
+        )
+
     @property
     def mistakes(self) -> list[tuple[TaggedImage, Prediction]]:
         """Give the images that got another label than their tag's."""
@@ -102,8 +121,9 @@ def evaluate(
     *,
     top: int,
     on_progress: Callable[[int], None] = lambda _: None,
+    selection: Selection | None = None,
 ) -> Evaluation:
-    """Classify labelled images and compare.
+    """Classify labelled images and compare. ``selection`` keeps those that are to be shown.
 
     Raises TagsError that lists every tag with a class that the model does not know, and every
     image that can't be read.
@@ -113,6 +133,8 @@ def evaluate(
     files = [ImageFile(tag.path, tag.path) for tag in tags]
     predictions: list[Prediction] = []
     for outcomes in engine.map(work, chunked(files)):
+        if selection is not None:
+            selection.add(outcomes, len(predictions))
         chunk = [outcome.prediction for outcome in outcomes]
         for prediction in chunk:
             if prediction.fault is not None:  # no tag is to blame

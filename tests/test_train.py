@@ -196,7 +196,9 @@ def test_evaluate_prints_tables_and_json(batchcls, tmp_path):
     metrics = json.loads(result.out)
     assert set(metrics) == {
         "classes", "log_loss", "per_class_log_loss", "log_loss_reduction", "micro_accuracy",
-        "macro_accuracy", "top_k_accuracy", "confusion_matrix", "unknown",
+        "macro_accuracy", "top_k_accuracy", "confusion_matrix", "unknown", "accuracy_interval",
+        "per_class_precision", "per_class_recall", "per_class_f1", "per_class_support",
+        "expected_calibration_error", "reliability", "errors", "review", "suggested_review",
     }  # fmt: skip
     assert metrics["confusion_matrix"] == [[1, 1], [0, 1]]
     assert metrics["top_k_accuracy"] == {"1": pytest.approx(2 / 3), "2": 1.0}

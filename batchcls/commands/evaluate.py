@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from batchcls import assembly, trainingassembly
-from batchcls.commands.choose import chosen_model
+from batchcls.commands.choose import chosen_model, model_name
+from batchcls.commands.evaluationfiles import Evaluated, evaluation_files
 from batchcls.commands.pluginwarnings import warn_of_plugins
-from batchcls.evaluation import Evaluation, evaluate, unknown_classes
+from batchcls.corrections import told
+from batchcls.evaluation import evaluate, unknown_classes
+from batchcls.judging import Judge
+from batchcls.selection import Selection
 from batchcls.terminal import print_json
 from batchcls.text import plural, shown
 
@@ -22,42 +28,92 @@ _MISTAKES_SHOWN = 20
 def evaluate_command(
     settings: Settings,
     model_option: str | None,
-    tags_source: str,
+    sources: Sequence[str],
     images: str | None,
     top: int,
     terminal: Terminal,
     *,
     as_json: bool,
+    html: str | None = None,
+    plots: str | None = None,
+    plots_format: str = "svg",
 ) -> None:
-    """Classify tagged images and print what the model is worth, as tables or as JSON."""
-    model = chosen_model(settings, model_option, terminal)
-    warn_of_plugins(terminal)
-    tags = trainingassembly.tags(
-        settings, tags_source, images, lambda tagged: unknown_classes(tagged, model.classes)
-    )
-    work = model.chunk_classifier(settings.decode.max_pixels)
-    with terminal.progress("evaluating", total=len(tags)) as advance:
-        evaluation = evaluate(
-            tags, model.classes, work, assembly.engine(settings), top=top, on_progress=advance
+    """Classify tagged images and print what the model is worth, as tables or as JSON.
+
+    Of several ``sources`` of tags the later one wins.
+    And write it to the page ``html``, and as charts, ``svg`` or ``png``, into the folder ``plots``,
+    where these are named.
+    """
+    started = datetime.now().astimezone()
+    report = settings.report
+    with evaluation_files(html, plots, plots_format) as files:
+        model = chosen_model(settings, model_option, terminal)
+        warn_of_plugins(terminal)
+        merged = trainingassembly.merged_tags(
+            settings, sources, images, lambda tagged: unknown_classes(tagged, model.classes)
         )
-    if as_json:
-        print_json({**evaluation.metrics.to_dict(), "unknown": evaluation.unknown})
-    else:
-        _print(evaluation, terminal)
+        for correction in merged.corrections:
+            terminal.say("\n".join(told(correction)))
+        tags = merged.tags
+        selection = Selection(tags, report.thumbnails if html is not None else 0)
+        work = model.chunk_classifier(
+            settings.decode.max_pixels, picks=selection if html is not None else None
+        )
+        with terminal.progress("evaluating", total=len(tags)) as advance:
+            evaluation = evaluate(
+                tags,
+                model.classes,
+                work,
+                assembly.engine(settings),
+                top=top,
+                on_progress=advance,
+                selection=selection,
+            )
+        evaluated = Evaluated(
+            model_name(settings, model_option),
+            model.digest,
+            tuple(sources),
+            started,
+            evaluation,
+            evaluation.confidence(unknown=report.unknown),
+        )
+        try:
+            files.write(evaluated, selection, Judge(report.review_below, report.unknown))
+        finally:  # where a disk is full, that does not take the numbers away, too
+            if as_json:
+                _print_json(evaluated)
+            else:
+                _print(evaluated, terminal)
+    for what, where in (("page", html), ("charts", plots)):
+        if where is not None:
+            terminal.result(f"{what}: {shown(where)}")
 
 
-def _print(evaluation: Evaluation, terminal: Terminal) -> None:
+def _print_json(evaluated: Evaluated) -> None:
+    evaluation = evaluated.evaluation
+    print_json(
+        {
+            **evaluation.metrics.to_dict(),
+            "unknown": evaluation.unknown,
+            **evaluated.confidence.to_dict(),
+        }
+    )
+
+
+def _print(evaluated: Evaluated, terminal: Terminal) -> None:
+    evaluation, confidence = evaluated.evaluation, evaluated.confidence
     metrics = evaluation.metrics
-    images = {
-        name: sum(row) for name, row in zip(metrics.classes, metrics.confusion_matrix, strict=True)
-    }
     rows = []
-    for index, name in enumerate(metrics.classes):
-        loss = metrics.per_class_log_loss[name]
-        if loss is not None or len(metrics.classes) <= _MATRIX_CLASSES:
-            right = metrics.confusion_matrix[index][index]
-            rows.append([shown(name), f"{images[name]:,}", f"{right:,}", _number(loss)])
-    terminal.table(["class", "images", "right", "log-loss"], rows)
+    for one in confidence.classes:
+        if one.support or len(metrics.classes) <= _MATRIX_CLASSES:
+            shares = (one.precision, one.recall, one.f1, metrics.per_class_log_loss[one.name])
+            rows.append(
+                [shown(one.name), f"{one.support:,}", f"{one.right:,}", *map(_number, shares)]
+            )
+    terminal.table(
+        ["class", "images", "right", "precision", "recall", "F1", "log-loss"],
+        rows,
+    )
     terminal.result("")
     unknown = evaluation.unknown
     terminal.table(
@@ -72,6 +128,7 @@ def _print(evaluation: Evaluation, terminal: Terminal) -> None:
                 for k, share in metrics.top_k_accuracy.items()
                 if k > 1
             ),
+            ["calibration error", _number(confidence.calibration_error)],
             *([["called unknown", f"{unknown:,}"]] if unknown is not None else []),
         ],
     )
@@ -102,6 +159,7 @@ def _print(evaluation: Evaluation, terminal: Terminal) -> None:
         )
         if len(mistakes) > _MISTAKES_SHOWN:
             terminal.result(f"({len(mistakes) - _MISTAKES_SHOWN:,} more)")
+        terminal.result(f"\n{confidence.advice}")
 
 
 def _number(value: float | None) -> str:
