@@ -28,6 +28,12 @@ from rich.text import Text
 # Where nobody set a width, lines must not be cut to fit a screen that is not there.
 _PIPED_WIDTH = 500
 
+# On less, a progress bar leaves out what else would break its line.
+_WIDTH_FOR_ALL = 60
+
+# What a status, as in a report, looks like wherever it stands.
+STATUS_STYLES = {"ok": "green", "review": "yellow", "unknown": "magenta", "error": "red"}
+
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
@@ -53,10 +59,25 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: in
     return made
 
 
+def bar(share: float, width: int, on: Console, *, style: str, track: bool = False) -> Text:
+    """Make a bar as long as the ``share`` (0 to 1) of ``width`` columns, to half a column.
+
+    A ``track`` shows how far it could go, by its shape too: colours may be off.
+    """
+    ascii_only = on.options.ascii_only
+    full, half, rest = ("#", "", "-") if ascii_only else ("━", "╸", "─")
+    halves = round(min(1.0, max(0.0, share)) * width * 2)
+    drawn = full * (halves // 2) + (half if halves % 2 else "")
+    made = Text.assemble((drawn, style))
+    if track:
+        made.append(rest * (width - len(drawn)), style="dim")
+    return made
+
+
 def download_bar(on: Console) -> Progress:
     """Make a bar with bytes, rate and time left."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -69,9 +90,8 @@ def download_bar(on: Console) -> Progress:
 def images_bar(on: Console) -> Progress:
     """Make a bar with rate and time left."""
     return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
+        TextColumn("{task.description}", markup=False),
+        *([BarColumn(), TaskProgressColumn()] if on.width >= _WIDTH_FOR_ALL else []),
         MofNCompleteColumn(),
         _Rate(),
         TimeRemainingColumn(),

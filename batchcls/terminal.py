@@ -20,7 +20,7 @@ from batchcls.progresslines import ProgressLines
 from batchcls.text import printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.progress import Progress, TaskID
 
     from batchcls.settings import LogFormat, LogLevel
@@ -135,6 +135,13 @@ class Terminal:
         with _writing():
             self._out.print(table(header, rows, numbers_from))
 
+    @property
+    def drawn(self) -> Console | None:
+        """Give what draws results for a person who looks on; None where they are plain text."""
+        if self.quiet or self.json:
+            return None
+        return drawn_output(stderr=self._results_to_stderr)
+
     @contextlib.contextmanager
     def download(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """Show a bar with bytes, rate and time left, on a terminal; gives what advances it."""
@@ -208,6 +215,29 @@ def print_text(text: str) -> None:
     """Print lines of a result as they are. Raises OutputError."""
     with _writing():
         print(text, flush=True)
+
+
+def drawn_output(*, stderr: bool = False) -> Console | None:
+    """Give what draws on a stream for a person who looks on.
+
+    None where plain text is due: in a pipe, a file, or on a terminal that can't move its cursor.
+    """
+    if not _may_draw(sys.stderr if stderr else sys.stdout):
+        return None
+    from batchcls.screen import console
+
+    made = console(stderr=stderr)
+    return made if made.is_terminal and not made.is_dumb_terminal else None
+
+
+def print_drawn(on: Console, *parts: RenderableType) -> None:
+    """Draw parts of a result, each on lines of its own. Raises OutputError.
+
+    A text that has ``no_wrap`` is left to the terminal to break: it can be copied as it is.
+    """
+    with _writing():
+        for part in parts:
+            on.print(part, soft_wrap=bool(getattr(part, "no_wrap", False)))
 
 
 @contextlib.contextmanager

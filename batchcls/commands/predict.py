@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from batchcls.commands.choose import chosen_model
@@ -10,7 +10,7 @@ from batchcls.commands.pluginwarnings import warn_of_plugins
 from batchcls.errors import ExitStatus
 from batchcls.imageformats import require_plugins
 from batchcls.records import Prediction, Status
-from batchcls.terminal import print_json, print_text
+from batchcls.terminal import drawn_output, print_json, print_text
 from batchcls.text import shown
 
 if TYPE_CHECKING:
@@ -41,11 +41,14 @@ def predict_command(
     )
     top = settings.report.top
     objects = []
+    draw = None if as_json else _drawing(images, model.classes, top)
     failed = False
     for prediction in predictions:
         failed = failed or prediction.status is Status.ERROR
         if as_json:
             objects.append(_object(prediction, model.classes, top))
+        elif draw is not None:
+            draw(prediction)
         else:
             print_text(_line(prediction, model.classes, top))
             for name, weight in prediction.because or ():
@@ -53,6 +56,18 @@ def predict_command(
     if as_json:
         print_json(objects)
     return ExitStatus.UNREADABLE if failed else ExitStatus.OK
+
+
+def _drawing(
+    images: Sequence[str], classes: Sequence[str], top: int
+) -> Callable[[Prediction], None] | None:
+    """Give what draws a prediction for a person who looks on; None in a pipe."""
+    on = drawn_output()
+    if on is None:
+        return None
+    from batchcls.commands.predictscreen import PredictScreen
+
+    return PredictScreen(on, images, classes, top).draw
 
 
 def _line(prediction: Prediction, classes: Sequence[str], top: int) -> str:

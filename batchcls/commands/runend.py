@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from batchcls import onend, reportpath, runsummary
 from batchcls.assembly import STDOUT
 from batchcls.commands.choose import model_name
+from batchcls.commands.runresult import print_result, sentence
 from batchcls.errors import BusyError, ExitStatus, OutputError, Terminated
 from batchcls.logformat import exit_status_of, words_of
 from batchcls.text import plural, shown
@@ -20,17 +21,19 @@ if TYPE_CHECKING:
     from batchcls.records import RunInfo, RunSummary
     from batchcls.terminal import Terminal
 
-_LABELS_SHOWN = 20
-
 
 @dataclass
 class End:
-    """How a run ended, as far as it is known. ``written``: the report is in its place."""
+    """How a run ended, as far as it is known.
+
+    ``written``: the report is in its place; ``page_written``: so is the page.
+    """
 
     summary: RunSummary
     status: int = ExitStatus.FAILED
     info: RunInfo | None = None
     written: bool = False
+    page_written: bool = False
 
 
 @contextlib.contextmanager
@@ -69,11 +72,12 @@ def tell_end(plan: RunPlan, end: End, terminal: Terminal, failure: BaseException
         exit_status=int(end.status),
         report=plan.report,
         report_written=end.written,
+        page=plan.html if end.page_written else None,
         images=run.images,
         error=None if failure is None else words_of(failure),
     )
     if terminal.json:
-        terminal.event("finished", _sentence(end.summary), **told)
+        terminal.event("finished", sentence(end.summary), **told)
     if plan.summary and not isinstance(failure, BusyError):
         runsummary.write_summary(run.summary, plan.summary, told, terminal.warn)
     if run.on_end:
@@ -82,17 +86,19 @@ def tell_end(plan: RunPlan, end: End, terminal: Terminal, failure: BaseException
         onend.call_at_end(run.on_end, told, terminal.warn, seconds=seconds)
 
 
-def finish(plan: RunPlan, summary: RunSummary, terminal: Terminal) -> ExitStatus:
+def finish(plan: RunPlan, end: End, terminal: Terminal) -> ExitStatus:
     """Print what was found, and what a person should know; give the exit status."""
-    run = plan.settings.run
+    run, summary = plan.settings.run, end.summary
     if plan.report != STDOUT and run.keep_reports and (summary.images or summary.left_out):
         model = model_name(plan.settings, plan.model_option)
         gone = reportpath.prune(plan.template, model, run.keep_reports, plan.report, terminal.warn)
         for path in gone:
             terminal.detail(f"deleted the former report {shown(path)}")
+        if plan.html and reportpath.changes(run.html):
+            reportpath.prune(run.html, model, run.keep_reports, plan.html, terminal.warn)
     if not terminal.json:
         with contextlib.suppress(OutputError):  # the report is there, whoever reads the table
-            _print(summary, plan.report, terminal)
+            print_result(plan, summary, plan.html if end.page_written else "", terminal)
     allowed = plan.allowance.allows(summary.unreadable, summary.images)
     unreadable = summary.unreadable - summary.faults
     if unreadable:
@@ -107,31 +113,3 @@ def finish(plan: RunPlan, summary: RunSummary, terminal: Terminal) -> ExitStatus
         roots = ", ".join(shown(root) for root in run.images)
         terminal.warn(f"no images found in {roots}")
     return ExitStatus.OK if allowed else ExitStatus.UNREADABLE
-
-
-def _print(summary: RunSummary, output: str, terminal: Terminal) -> None:
-    labels = sorted(summary.labels.items(), key=lambda item: (-item[1], item[0]))
-    rows = [[shown(label), f"{count:,}"] for label, count in labels[:_LABELS_SHOWN]]
-    rest = labels[_LABELS_SHOWN:]
-    if rest:
-        rows.append([f"({len(rest):,} more labels)", f"{sum(count for _, count in rest):,}"])
-    if summary.unknown:
-        rows.append(["(unknown)", f"{summary.unknown:,}"])
-    if summary.unreadable:
-        rows.append(["(unreadable)", f"{summary.unreadable:,}"])
-    if rows:
-        terminal.table(["label", "images"], rows)
-        terminal.result("")
-    if summary.review:
-        terminal.result(f"{plural(summary.review, 'label')} to review, by the status in the report")
-    terminal.result(_sentence(summary))
-    where = "standard output" if output == STDOUT else shown(output)
-    terminal.result(f"report: {where}")
-
-
-def _sentence(summary: RunSummary) -> str:
-    rate = summary.images / summary.seconds if summary.seconds else 0.0
-    known = f", {summary.recalled:,} of them known already" if summary.recalled else ""
-    left_out = f"; {summary.left_out:,} were reported before" if summary.left_out else ""
-    images = plural(summary.images, "image")
-    return f"{images} in {summary.seconds:.1f} s ({rate:.0f} images/s){known}{left_out}"
