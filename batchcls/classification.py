@@ -33,6 +33,14 @@ class Recorder(Protocol):
         ...
 
 
+class Picks(Protocol):
+    """What says which images are to have a thumbnail; asked on the threads that work."""
+
+    def wants(self, prediction: Prediction) -> bool:
+        """Tell whether a picture of this one is wanted."""
+        ...
+
+
 class NoRecorder:
     """Keeps nothing."""
 
@@ -47,7 +55,8 @@ class ChunkClassifier:
     """Files → outcomes, one for each file, in their order.
 
     With ``training_images``, the names of the images that the classifier was fitted to, in that
-    order, a prediction says because of which of them it is what it is.
+    order, a prediction says because of which of them it is what it is. ``picks`` says which images
+    are to have a thumbnail, for which the extractor has to ``shrink``.
     """
 
     extractor: Extractor
@@ -56,16 +65,36 @@ class ChunkClassifier:
     training_images: Sequence[str] | None = None
     novelty: Novelty | None = None
     recorder: Recorder = field(default_factory=NoRecorder)
+    picks: Picks | None = None
 
     def __call__(self, files: Sequence[ImageFile]) -> list[Outcome]:
         """Work on one chunk."""
         extracted = self.extractor(files)
         predictions = self._predictions(files, extracted)
+        if self.picks is not None:
+            self._make_thumbnails(predictions, extracted, self.picks)
         self.recorder.record(files, extracted, predictions)
         return [
-            Outcome(prediction, source.digest, source.recalled, source.lasting)
-            for prediction, source in zip(predictions, extracted.sources, strict=True)
+            Outcome(
+                prediction,
+                source.digest,
+                source.recalled,
+                source.lasting,
+                file.path,
+                source.thumbnail,
+            )
+            for file, prediction, source in zip(files, predictions, extracted.sources, strict=True)
         ]
+
+    def _make_thumbnails(
+        self, predictions: Sequence[Prediction], extracted: Extracted, picks: Picks
+    ) -> None:
+        from batchcls.thumbnails import thumbnail
+
+        for prediction, source in zip(predictions, extracted.sources, strict=True):
+            pixels, source.pixels = source.pixels, None
+            if pixels is not None and source.reason is None and picks.wants(prediction):
+                source.thumbnail = thumbnail(pixels)
 
     def _predictions(self, files: Sequence[ImageFile], extracted: Extracted) -> list[Prediction]:
         features = extracted.features[0]

@@ -35,7 +35,7 @@ def run(
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", "-o", help="The report; - is standard output (default: report.csv)."
+            "--output", "-o", help="The report, .csv, .jsonl or .parquet; - is standard output."
         ),
     ] = None,
     top: TopOption = None,
@@ -78,6 +78,9 @@ def run(
     summary: Annotated[
         str | None, typer.Option("--summary", help="Write a summary as JSON to this file.")
     ] = None,
+    html: Annotated[
+        str | None, typer.Option("--html", help="Write a page to look at to this file.")
+    ] = None,
     store: Annotated[
         bool | None, typer.Option("--store/--no-store", help="Keep and use what was computed.")
     ] = None,
@@ -100,6 +103,7 @@ def run(
         max_errors=max_errors,
         wait=wait,
         summary=summary,
+        html=html,
     )
     override(
         settings.report,

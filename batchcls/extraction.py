@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Protocol
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from batchcls.decode import Decoder
     from batchcls.interfaces import Featurizer
+    from batchcls.picture import Picture, Samples
 
     Squares = list[NDArray[np.uint8]]
 
@@ -111,6 +112,8 @@ class Source:
 
     ``digest`` is that of the content, None where it could not be read; ``identity`` None where the
     file may be changing, or was not opened. ``lasting`` is for the reason, as in DecodeError.
+    ``pixels`` are a small picture, uint8 ``[height, width, 3]``, where such are asked for and the
+    file was decoded; ``thumbnail`` is what became of them, where that was wanted.
     """
 
     digest: bytes | None = None
@@ -119,6 +122,8 @@ class Source:
     lasting: bool = False
     fault: Fault | None = None
     recalled: bool = False
+    pixels: NDArray[np.uint8] | None = None
+    thumbnail: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +150,10 @@ class Extracted:
 
 @dataclass(frozen=True)
 class Extractor:
-    """Files → features, in each of ``framings``; each file is decoded once, or not at all."""
+    """Files → features, in each of ``framings``; each file is decoded once, or not at all.
+
+    ``shrink`` makes a small picture of each that is decoded.
+    """
 
     decoder: Decoder
     featurizer: Featurizer
@@ -153,6 +161,7 @@ class Extractor:
     max_bytes: int = NO_LIMIT
     memory: Memory = field(default_factory=NoMemory)
     care: Care = field(default_factory=NoCare)
+    shrink: Callable[[Picture | Samples], NDArray[np.uint8]] | None = None
 
     def __call__(self, files: Sequence[ImageFile]) -> Extracted:
         """Work on one chunk."""
@@ -213,24 +222,28 @@ class Extractor:
                 if kept is not None:
                     source.recalled = True
                     return kept, []
-                return None, self._decoded(content, path)
+                return None, self._decoded(content, path, source)
             finally:
                 stack.close()
                 source.digest, source.identity = content.digest or None, content.identity
 
-    def _decoded(self, content: Content, path: str) -> Squares:
+    def _decoded(self, content: Content, path: str, source: Source) -> Squares:
         size = self.featurizer.input_size
         squares = self.care.apart(path, content.digest, self.framings, size)
         if squares is not None:
             if content.identity is None or content.identity != identify(path):
                 content.digest = b""  # it was opened a second time, and may have been another
+            if self.shrink is not None:
+                source.pixels = squares[0]  # all that there is of it
             return squares
         with self.care.decoding(path, content.digest):
-            return self._framed(content.file, path, size)
+            return self._framed(content.file, path, size, source)
 
-    def _framed(self, file: IO[bytes], path: str, size: int) -> Squares:
+    def _framed(self, file: IO[bytes], path: str, size: int, source: Source) -> Squares:
         picture = self.decoder.decode_file(file, path, size, on_wait=self.care.touch)
         try:
+            if self.shrink is not None:
+                source.pixels = self.shrink(picture)
             return [frame(picture, framing, size) for framing in self.framings]
         except MemoryError:
             raise DecodeError("not enough memory to resize it", lasting=False) from None

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from batchcls.text import shown
+from batchcls.thumbnails import FORM
 
 if TYPE_CHECKING:
     from batchcls.manifest import Manifest
@@ -69,6 +70,11 @@ def featurizing(settings: Settings, manifest: Manifest, framing: str) -> str:
         preprocessing=entry.preprocessing,
         plugin=entry.plugin,
     )
+
+
+def drawing(settings: Settings) -> str:
+    """Name what decides a thumbnail."""
+    return f"thumbnail form={FORM} {_versions(_RESIZERS)} {decoding(settings)}"
 
 
 def features_name(

@@ -60,6 +60,20 @@ def frame(picture: Picture | Samples, framing: Framing, size: int) -> NDArray[np
     return np.ascontiguousarray(_upright(framed, picture.orientation))
 
 
+def fitted(picture: Picture | Samples, long_side: int) -> NDArray[np.uint8]:
+    """Give a whole picture in its shape, upright, no larger than ``long_side``, nor than it is.
+
+    RGB pixels, uint8 ``[height, width, 3]``.
+    """
+    import numpy as np
+
+    width, height = picture.size
+    scale = min(1.0, long_side / max(width, height))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    pixels = _rgb(picture, size, (0, 0, width, height))
+    return np.ascontiguousarray(_upright(pixels, picture.orientation))
+
+
 def _rgb(picture: Picture | Samples, size: tuple[int, int], box: Box) -> NDArray[np.uint8]:
     """Resize a part of a picture: RGB pixels, uint8 ``[height, width, 3]``."""
     import numpy as np

@@ -24,9 +24,10 @@ from batchcls.pipeline import chunked
 from batchcls.plugins import registry
 from batchcls.records import ImageFile, Prediction
 from batchcls.text import shown
+from batchcls.thumbnails import shrunk
 
 if TYPE_CHECKING:
-    from batchcls.classification import Recorder
+    from batchcls.classification import Picks, Recorder
     from batchcls.extraction import Care, Memory
     from batchcls.interfaces import Classifier, Featurizer
     from batchcls.manifest import Manifest
@@ -152,11 +153,12 @@ class Model:
         memory: Memory | None = None,
         recorder: Recorder | None = None,
         care: Care | None = None,
+        picks: Picks | None = None,
     ) -> ChunkClassifier:
         """Give the work of a run: a chunk of image files → what comes of them.
 
         With ``explain`` they name the training images that decided; UsageError where the
-        classifier can't.
+        classifier can't. Those that ``picks`` wants get a thumbnail.
         """
         if explain and not self.explains:
             raise UsageError(
@@ -171,6 +173,7 @@ class Model:
             max_bytes=max_bytes,
             memory=memory or NoMemory(),
             care=care or NoCare(),
+            shrink=shrunk if picks is not None else None,
         )
         return ChunkClassifier(
             extractor,
@@ -179,6 +182,7 @@ class Model:
             training_images=self.training_images if explain else None,
             novelty=self.novelty,
             recorder=recorder or NoRecorder(),
+            picks=picks,
         )
 
     def predict(

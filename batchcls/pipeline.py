@@ -124,14 +124,16 @@ def run(
     summary: RunSummary,
     judge: Callable[[Prediction], Prediction] = lambda prediction: prediction,
     wanted: Callable[[Outcome], bool] = lambda _: True,
-    on_batch: Callable[[list[Prediction]], None] = lambda _: None,
+    on_batch: Callable[[list[Outcome], list[Prediction]], None] = lambda *_: None,
+    at_end: Callable[[], None] = lambda: None,
     least: int = 0,
 ) -> None:
     """Write all outcomes to ``report``, which appears whole at the end or not at all.
 
     ``judge`` has the last word on each; those that aren't ``wanted`` get no row. ``summary`` is
-    filled on the way. Raises PluginFailedError where a plugin fails for every image, and
-    BatchclsError for fewer images than ``least``.
+    filled on the way; ``at_end`` is called when all is there but the report. Raises
+    PluginFailedError where a plugin fails for every image, and BatchclsError for fewer images than
+    ``least``.
     """
     start = time.perf_counter()
     try:
@@ -143,7 +145,7 @@ def run(
             summary.recalled += sum(outcome.recalled for outcome in new)
             for prediction in predictions:
                 _count(prediction, summary)
-            on_batch(predictions)
+            on_batch(new, predictions)
             if summary.faults >= HOPELESS and not summary.classified:
                 break
         first = summary.first_fault
@@ -158,6 +160,7 @@ def run(
                 hint=f"Is the folder, or its drive, there? {_NO_REPORT}",
             )
         summary.seconds = time.perf_counter() - start
+        at_end()
         report.commit()
     except BaseException:
         summary.seconds = time.perf_counter() - start

@@ -92,13 +92,16 @@ class Outcome:
     """A prediction, and how it came about.
 
     ``digest`` is the SHA-256 of the file's content, None where it was not read; ``recalled`` tells
-    that the store knew it. ``lasting`` is for an error that lies in the content alone.
+    that the store knew it. ``lasting`` is for an error that lies in the content alone. ``file`` is
+    the path that opens the file; ``thumbnail`` a small picture of it, where that was wanted.
     """
 
     prediction: Prediction
     digest: bytes | None = None
     recalled: bool = False
     lasting: bool = False
+    file: str = ""
+    thumbnail: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

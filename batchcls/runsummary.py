@@ -45,12 +45,14 @@ def summary_of(
     exit_status: int,
     report: str,
     report_written: bool,
+    page: str | None = None,
     images: Sequence[str] = (),
     error: str | None = None,
 ) -> dict[str, Any]:
     """Give the summary. Without ``info`` the run has ended before it had a model.
 
-    ``started`` and ``finished`` have a time zone. ``error`` is None, or says why it ended early.
+    ``started`` and ``finished`` have a time zone. ``page`` is that of ``--html``, if it is there.
+    ``error`` is None, or says why it ended early.
     """
     error = error or summary.error
     total = summary.images
@@ -77,6 +79,7 @@ def summary_of(
         "labels": dict(sorted(summary.labels.items(), key=lambda item: (-item[1], item[0]))),
         "report": report if report == STDOUT else os.path.abspath(report),
         "report_written": report_written,
+        "page": None if page is None else os.path.abspath(page),
         "images": [os.path.abspath(root) for root in (images or (info.images if info else ()))],
         "model": None
         if info is None

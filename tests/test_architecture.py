@@ -34,6 +34,9 @@ HEAVY = {
     "requests",
     "urllib3",
     "skops",
+    "jinja2",
+    "matplotlib",
+    "pyarrow",
 }
 MOST_LINES = 300
 
@@ -211,11 +214,16 @@ def test_classifying_loads_neither_tensorflow_nor_scikit_learn(images):
 
 
 @pytest.mark.parametrize(
-    "options", [(), ("--top", "3"), ("-o", "{date}.csv", "--new-only"), ("--summary", "s.json")]
+    "options",
+    [
+        *((), ("--top", "3"), ("-o", "{date}.csv", "--new-only"), ("--summary", "s.json")),
+        ("--html", "page.html"),
+    ],
 )
 def test_where_nothing_is_new_no_network_and_no_decoder_is_loaded(images, options):
     assert {"PIL", "ai_edge_litert", "joblib"} <= loaded_by_run(*options)
-    assert loaded_by_run(*options) & (HEAVY - {"numpy"}) == set()
+    page = {"jinja2"} if "--html" in options else set()
+    assert loaded_by_run(*options) & (HEAVY - {"numpy"}) == page
 
 
 def test_a_model_file_is_not_loaded_either_where_nothing_is_new(images, tmp_path):

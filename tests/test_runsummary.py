@@ -31,7 +31,7 @@ KEYS = [
         "seconds_classifying",
         "counts",
     ),
-    *("labels", "report", "report_written", "images", "model", "versions"),
+    *("labels", "report", "report_written", "page", "images", "model", "versions"),
 ]
 INFO = RunInfo(
     images=("photos", "/data"),
@@ -91,6 +91,8 @@ def test_summary_says_what_was_done(tmp_path):
     assert counts["ok"] + counts["review"] + counts["unknown"] + counts["error"] == counts["images"]
     assert list(value["labels"].items()) == [("magpie", 9), ("crow", 3), ("owl", 3)]
     assert value["report"] == str(tmp_path / "report.csv")
+    assert value["page"] is None
+    assert json.loads(as_bytes(told(page="a.html")))["page"] == str(tmp_path / "a.html")
     assert value["images"] == [str(tmp_path / "photos"), "/data"]
     assert value["model"] == {"name": "birds.batchcls", "digest": "abc123", "classes": 2}
 

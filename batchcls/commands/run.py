@@ -19,12 +19,12 @@ from batchcls.assembly import STDOUT, store_folder
 from batchcls.atomic import remove_left_over
 from batchcls.commands.choose import model_name
 from batchcls.commands.runend import End, tell_end
-from batchcls.errors import ConfigError, DecodeError, UsageError
+from batchcls.errors import ConfigError, UsageError
 from batchcls.guard.guardian import guarded
 from batchcls.logformat import exit_status_of, words_of
 from batchcls.maxerrors import Allowance, parse_max_errors
 from batchcls.overlap import alone_on, sweep
-from batchcls.reading import open_regular
+from batchcls.reading import beginning_of
 from batchcls.records import RunSummary
 from batchcls.since import parse_since
 from batchcls.text import shown
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 class RunPlan:
     """What a run was asked for, checked.
 
-    ``report`` and ``summary`` are paths, their placeholders filled in; ``template`` is the report's
-    as it was given. ``since`` is in nanoseconds since 1970, None for all files. ``must_explain``:
-    not only where the model can.
+    ``report``, ``summary`` and ``html`` are paths, their placeholders filled in, "" for none;
+    ``template`` is the report's as it was given. ``since`` is in nanoseconds since 1970, None for
+    all files. ``must_explain``: not only where the model can.
     """
 
     settings: Settings
@@ -50,6 +50,7 @@ class RunPlan:
     template: str
     report: str
     summary: str
+    html: str
     started: datetime
     allowance: Allowance
     since: int | None
@@ -83,6 +84,7 @@ def run_command(
         with _alone_on_news(plan, terminal), alone_on(plan.report, run.wait, terminal.say) as alone:
             if alone:
                 sweep(plan.report)
+                _remove_left_over_page(plan)
             try:
                 return guarded(
                     work,
@@ -94,11 +96,17 @@ def run_command(
             finally:
                 if alone and not begun:  # in the guardian: a worker that was killed left it
                     remove_left_over(plan.report)
+                    _remove_left_over_page(plan)
     except BaseException as error:
         if not begun:
             end = End(RunSummary(error=words_of(error)), exit_status_of(error))
             tell_end(plan, end, terminal, error)
         raise
+
+
+def _remove_left_over_page(plan: RunPlan) -> None:
+    if plan.html:
+        remove_left_over(plan.html)
 
 
 def _alone_on_news(plan: RunPlan, terminal: Terminal) -> AbstractContextManager[object]:
@@ -139,13 +147,20 @@ def _plan(settings: Settings, model_option: str | None, *, must_explain: bool) -
     report = STDOUT if to_stdout else reportpath.expanded(run.output, started, model)
     if summary:
         summary = reportpath.expanded(summary, started, model, setting="summary")
-        _check_summary(summary, report)
+        _check_other("summary", summary, b"{", report=report)
+    html = run.html
+    if html == STDOUT:
+        raise ConfigError("run -> html: a page is a file", hint="Name one: --html report.html")
+    if html:
+        html = reportpath.expanded(html, started, model, setting="html")
+        _check_other("html", html, b"<", report=report, summary=summary)
     return RunPlan(
         settings,
         model_option,
         template=run.output,
         report=report,
         summary=summary,
+        html=html,
         started=started,
         allowance=allowance,
         since=since,
@@ -153,19 +168,19 @@ def _plan(settings: Settings, model_option: str | None, *, must_explain: bool) -
     )
 
 
-def _check_summary(summary: str, report: str) -> None:
-    """Raise ConfigError where the summary would take the place of something else."""
-    if os.path.realpath(summary) == os.path.realpath(report):
+def _check_other(setting: str, path: str, beginning: bytes, **others: str) -> None:
+    """Raise ConfigError where a file would take the place of one of the ``others``, or of any else.
+
+    A former one, which has that ``beginning``, may be replaced.
+    """
+    for what, other in others.items():
+        if other and os.path.realpath(path) == os.path.realpath(other):
+            raise ConfigError(
+                f"run -> {setting}: {shown(path)} is the {what}", hint="Name another file for it."
+            )
+    if beginning_of(path, 1) not in {b"", beginning}:
+        kind = {"summary": "a summary", "html": "a page"}[setting]
         raise ConfigError(
-            f"run -> summary: {shown(summary)} is the report", hint="Name another file for it."
-        )
-    try:
-        with open_regular(summary) as file:
-            begins = file.read(1)
-    except (OSError, ValueError, DecodeError):  # writing it tells what is wrong, if anything
-        return
-    if begins not in {b"", b"{"}:
-        raise ConfigError(
-            f"run -> summary: {shown(summary)} is something else than a summary, and would be lost",
+            f"run -> {setting}: {shown(path)} is something else than {kind}, and would be lost",
             hint="Name another file for it, or remove that one.",
         )

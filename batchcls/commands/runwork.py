@@ -15,6 +15,7 @@ from batchcls.careful import Careful
 from batchcls.commands.choose import chosen_outline, model_name
 from batchcls.commands.pluginwarnings import warn_of_plugins
 from batchcls.commands.runend import End, end_of_run, finish
+from batchcls.commands.runhtml import RunHtml
 from batchcls.errors import UsageError
 from batchcls.importing import importing
 from batchcls.judging import Judge
@@ -29,6 +30,7 @@ from batchcls.text import plural, shown
 from batchcls.watch import Watch
 
 if TYPE_CHECKING:
+    from batchcls.classification import Picks
     from batchcls.commands.run import RunPlan
     from batchcls.guard.flight import Flight
     from batchcls.guard.verdicts import Verdicts
@@ -48,7 +50,7 @@ def do_run(plan: RunPlan, terminal: Terminal, flight: Flight, verdicts: Verdicts
             worker.run()
         finally:
             worker.close()
-        end.status = finish(plan, end.summary, terminal)
+        end.status = finish(plan, end, terminal)
     return int(end.status)
 
 
@@ -64,7 +66,7 @@ class _Worker:
     def run(self) -> None:
         settings, terminal = self.plan.settings, self.terminal
         self.store = assembly.open_store(settings, terminal)
-        skip = [self.plan.report, self.plan.summary, *self._former_reports()]
+        skip = [self.plan.report, self.plan.summary, self.plan.html, *self._former_reports()]
         rules = assembly.scan_rules(settings, skip=skip, store=self.store)
         roots = settings.run.images
         files = scan(roots, rules, self.care)
@@ -78,7 +80,9 @@ class _Worker:
         watch = Watch(watchers, info, terminal.warn)
         warn_of_plugins(terminal)
         memory = self._memory(outline, all_scores=self._all_scores(watch, format_.suffix))
-        make_work = self._make_work(outline, memory)
+        judge = Judge(settings.report.review_below, settings.report.unknown)
+        page = RunHtml(self.plan, info, judge, terminal) if self.plan.html else None
+        make_work = self._make_work(outline, memory, page.gallery if page is not None else None)
         if explain:
             make_work()  # whether it can is told before anything is done
         wanted, keep = self._wanted()
@@ -86,9 +90,11 @@ class _Worker:
         def count() -> int:
             return sum(1 for _ in scan(roots, rules))
 
-        def on_batch(predictions: list[Prediction]) -> None:
+        def on_batch(new: list[Outcome], predictions: list[Prediction]) -> None:
             advance(len(predictions))
             self._detail(predictions)
+            if page is not None:
+                page.add(zip(new, predictions, strict=True))
             watch.batch(predictions)
 
         try:
@@ -101,7 +107,6 @@ class _Worker:
                 terminal.progress("classifying", total=total) as advance,
                 closing(outcomes(files, self._recall(memory), make_work, engine)) as found,
             ):
-                judge = Judge(settings.report.review_below, settings.report.unknown)
                 run(
                     self._progressing(found),
                     report,
@@ -109,11 +114,16 @@ class _Worker:
                     judge,
                     wanted,
                     on_batch,
+                    (lambda: page.draw(memory, self.care)) if page is not None else lambda: None,
                     least=settings.run.min_images,
                 )
             self.end.written = True
             keep()
+            if page is not None:
+                self.end.page_written = page.commit(self.end.summary)
         except BaseException as error:
+            if page is not None:
+                page.discard()
             self.end.summary.error = words_of(error)
             watch.finished(self.end.summary)
             raise
@@ -164,26 +174,15 @@ class _Worker:
     def _memory(self, outline: Outline, *, all_scores: bool) -> StoreMemory | None:
         if self.store is None:
             return None
-        from batchcls.store.memory import StoreMemory, Ways
-
-        settings, manifest = self.plan.settings, outline.manifest
-        entry = manifest.featurizer
-        featurizing = fingerprint.featurizing(settings, manifest, entry.framing)
-        ways = Ways(
-            decoding=self.store.way(fingerprint.failing(settings), "unreadable"),
-            featurizing=(self.store.way(featurizing, f"features {entry.name} {entry.framing}"),),
-            predicting=self.store.way(
-                fingerprint.predicting(settings, manifest, outline.digest),
-                f"labels {model_name(settings, self.plan.model_option)}",
-            ),
-        )
-        memory = StoreMemory(
+        settings = self.plan.settings
+        name = model_name(settings, self.plan.model_option)
+        memory = assembly.model_memory(
+            settings,
+            name,
+            outline,
             self.store,
-            ways,
-            entry.dimension,
-            manifest.classes,
             all_scores=all_scores,
-            reasons=settings.report.explain,
+            thumbnails=bool(self.plan.html),
         )
         for digest, reason in self.care.verdicts.slow.items():
             memory.record_slow(digest, reason, run=self.plan.started.isoformat())
@@ -196,7 +195,9 @@ class _Worker:
             return True
         return bool(registry().owner("report format", suffix))
 
-    def _make_work(self, outline: Outline, memory: StoreMemory | None) -> Callable[[], Work]:
+    def _make_work(
+        self, outline: Outline, memory: StoreMemory | None, picks: Picks | None
+    ) -> Callable[[], Work]:
         settings = self.plan.settings
 
         def make() -> Work:
@@ -215,6 +216,7 @@ class _Worker:
                 memory=memory,
                 recorder=memory,
                 care=self.care,
+                picks=picks,
             )
 
         return make

@@ -6,7 +6,7 @@ It is bound to one model and one way of reading files; what others found out is 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -32,12 +32,14 @@ if TYPE_CHECKING:
 class Ways:
     """The ids of what the results depend on; see fingerprint.py. ``featurizing`` by framing.
 
-    ``predicting`` is -1 where nothing is predicted, as in training.
+    ``predicting`` is -1 where nothing is predicted, as in training, ``drawing`` where no
+    thumbnails are wanted.
     """
 
     decoding: int
     featurizing: tuple[int, ...]
     predicting: int = -1
+    drawing: int = -1
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,15 @@ class StoreMemory:
                 prediction = self._prediction(file.key, one.prediction)
             if prediction is not None:
                 lasting = one.failure is not None
-                results.append(Outcome(prediction, one.digest, recalled=True, lasting=lasting))
+                results.append(
+                    Outcome(
+                        prediction,
+                        one.digest,
+                        recalled=True,
+                        lasting=lasting,
+                        file=file.path,
+                    )
+                )
             else:
                 results.append(replace(file, content=KnownContent(one.content, one.digest)))
         return results
@@ -126,6 +136,8 @@ class StoreMemory:
                     way: packed_features(matrix[number])
                     for way, matrix in zip(self.ways.featurizing, extracted.features, strict=True)
                 }
+            if source.thumbnail is not None:
+                finding.features = {**finding.features, self.ways.drawing: source.thumbnail}
             prediction = predictions[index] if predictions else None
             if prediction is not None and prediction.scores is not None:
                 leading = prediction.leading
@@ -134,6 +146,22 @@ class StoreMemory:
                 )
             findings.append(finding)
         self.store.record(findings, self.ways.predicting, self.ways.decoding)
+
+    def thumbnail(self, digest: bytes) -> bytes | None:
+        """Give the thumbnail of a content, if it is known."""
+        found = self.store.content(digest, self.ways.decoding)
+        if found is None:
+            return None
+        rows = self.store.features(found[0], digest, [self.ways.drawing])
+        return rows[0] if rows else None
+
+    def record_thumbnails(self, thumbnails: Mapping[bytes, bytes]) -> None:
+        """Keep thumbnails, by the digests of the contents that they are of."""
+        drawn = [
+            Finding(b"", digest, features={self.ways.drawing: data})
+            for digest, data in thumbnails.items()
+        ]
+        self.store.record(drawn, self.ways.predicting, self.ways.decoding)
 
     def record_slow(self, digest: bytes, reason: str, run: str) -> None:
         """Keep that a content took too long to decode, if it did so in another run, too.

@@ -1,0 +1,143 @@
+"""The page of a run (``--html``): begun before the work, filled on the way, there at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from batchcls import assembly
+from batchcls.atomic import AtomicFile
+from batchcls.errors import BatchclsError
+from batchcls.gallery import Entry, Gallery
+from batchcls.pipeline import chunked
+from batchcls.records import RunInfo, RunSummary, Status
+from batchcls.reportpath import make_folders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from batchcls.commands.run import RunPlan
+    from batchcls.extraction import Care
+    from batchcls.pages.cards import Card
+    from batchcls.records import Outcome, Prediction
+    from batchcls.store.memory import StoreMemory
+    from batchcls.terminal import Terminal
+
+# How many runners-up are shown, and offered where a label is corrected.
+_RUNNERS_UP = 3
+
+
+class RunHtml:
+    """The page, and the images that are to be on it."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        info: RunInfo,
+        judge: Callable[[Prediction], Prediction],
+        terminal: Terminal,
+    ) -> None:
+        """Begin it. Raises BatchclsError where it can't be written."""
+        make_folders(plan.settings.run.html, plan.html)
+        self.gallery = Gallery(plan.settings.report.thumbnails, judge)
+        self._plan, self._info, self._terminal = plan, info, terminal
+        self._drawn: dict[bytes, bytes] = {}
+        self._file = AtomicFile(plan.html)
+
+    def add(self, outcomes: Iterable[tuple[Outcome, Prediction]]) -> None:
+        """Take in some outcomes, each with its prediction as it was judged."""
+        self.gallery.add(outcomes)
+
+    def draw(self, memory: StoreMemory | None, care: Care) -> None:
+        """Get the pictures of those images that were not decoded in this run.
+
+        To be done before the report is in its place: a file may crash a decoder here, too, and
+        then all is done once more.
+        """
+        lacking = []
+        for entry in self.gallery.entries:
+            if entry.thumbnail is not None or entry.digest is None:
+                continue
+            kept = memory.thumbnail(entry.digest) if memory is not None else None
+            if kept is None:
+                lacking.append(entry)
+            else:
+                self._drawn[entry.digest] = kept
+        if not lacking:
+            return
+        from batchcls.drawing import Drawer
+        from batchcls.imageformats import require_plugins
+
+        settings = self._plan.settings
+        require_plugins(settings.decode.pillow_plugins)
+        drawer = Drawer(assembly.decoder(settings), care, settings.decode.max_bytes)
+        chunks = list(chunked(lacking))
+        for chunk, drawn in zip(chunks, assembly.engine(settings).map(drawer, chunks), strict=True):
+            found = {
+                entry.digest: data
+                for entry, data in zip(chunk, drawn, strict=True)
+                if entry.digest is not None and data is not None
+            }
+            if memory is not None:
+                memory.record_thumbnails(found)
+            self._drawn |= found
+
+    def commit(self, summary: RunSummary) -> bool:
+        """Put the page in its place; give whether it is there.
+
+        That it can't be written is a warning: the report is what the run is for.
+        """
+        from batchcls.pages.runpage import RunPage, run_page
+
+        page = RunPage(
+            self._info,
+            summary,
+            started=self._plan.started,
+            finished=datetime.now().astimezone(),
+            report=self._plan.report,
+            cards=self._cards(self.gallery.entries),
+            sampled=self.gallery.sampled,
+            unreadable=self._cards(self.gallery.unreadable),
+            limit=self._plan.settings.report.thumbnails,
+        )
+        try:
+            self._file.write(run_page(page))
+            self._file.commit()
+        except BatchclsError as error:
+            self.discard()
+            self._terminal.warn(f"there is no page: {error.message}")
+            return False
+        return True
+
+    def discard(self) -> None:
+        """Leave what was there."""
+        self._file.discard()
+
+    def _cards(self, entries: Sequence[Entry]) -> list[Card]:
+        from batchcls.pages.cards import Card
+
+        classes = self._info.classes
+        cards = []
+        for entry in entries:
+            prediction = entry.prediction
+            thumbnail = entry.thumbnail
+            if thumbnail is None and entry.digest is not None:
+                thumbnail = self._drawn.get(entry.digest)
+            # Of a label that is withheld the first, too: it is what it might be.
+            first = 0 if prediction.status is Status.UNKNOWN else 1
+            leading = prediction.best(first + _RUNNERS_UP)[first:]
+            cards.append(
+                Card(
+                    prediction.path,
+                    os.path.abspath(entry.file),
+                    prediction.status,
+                    prediction.label,
+                    prediction.score,
+                    [(classes[index], score) for index, score in leading],
+                    prediction.error,
+                    thumbnail,
+                )
+            )
+        return cards

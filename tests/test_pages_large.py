@@ -1,0 +1,110 @@
+"""Pages of very many images: what they take, to the order of magnitude."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# A run's way from outcomes to report and page, with 100,000 outcomes that nothing was computed for.
+CODE = """
+import json, os, random, sys, time
+from collections.abc import Iterator
+from datetime import datetime, timezone
+
+import numpy as np
+
+from batchcls import pipeline
+from batchcls.commands.run import RunPlan
+from batchcls.commands.runhtml import RunHtml
+from batchcls.judging import Judge
+from batchcls.maxerrors import parse_max_errors
+from batchcls.records import Outcome, Prediction, ReportRequest, RunInfo, RunSummary, Status
+from batchcls.reports.csv import CsvReport
+from batchcls.settings import Settings
+from batchcls.terminal import Terminal
+from batchcls.thumbnails import thumbnail
+
+COUNT, CLASSES = int(sys.argv[1]), [f"class {number}" for number in range(1000)]
+settings = Settings()
+plan = RunPlan(
+    settings, None, template="report.csv", report="report.csv", summary="", html="page.html",
+    started=datetime.now(timezone.utc), allowance=parse_max_errors(0), since=None,
+    must_explain=False,
+)
+info = RunInfo(("images",), "report.csv", "model", "0" * 64, tuple(CLASSES), "2026")
+judge = Judge(0.5, True)
+page = RunHtml(plan, info, judge, Terminal(quiet=True))
+chance = random.Random(1)
+pixels = np.random.default_rng(1).integers(0, 256, (144, 192, 3), dtype=np.uint8)
+drawn = thumbnail(pixels)
+
+def outcome(number):
+    name = f"folder {number // 1000}/photograph {number}.jpg"
+    if number % 50 == 0:
+        return Outcome(Prediction(name, Status.ERROR, error="an empty file"), None, file=name)
+    scores = sorted((chance.random() for _ in range(10)), reverse=True)
+    leading = tuple((chance.randrange(1000), score) for score in scores)
+    distance = 1.5 if number % 99 == 0 else 0.5
+    made = Prediction(
+        name, Status.OK, CLASSES[leading[0][0]], scores[0], leading=leading, distance=distance
+    )
+    wanted = page.gallery.wants(made)
+    return Outcome(made, b"0" * 32, file=name, thumbnail=drawn if wanted else None)
+
+def chunks() -> Iterator[list[Outcome]]:
+    for first in range(0, COUNT, 8):
+        yield [outcome(number) for number in range(first, first + 8)]
+
+def add(outcomes, predictions):
+    page.add(zip(outcomes, predictions, strict=True))
+
+def peak():
+    status = open("/proc/self/status").read()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+before = peak()
+summary = RunSummary()
+report = CsvReport("report.csv", ReportRequest(CLASSES))
+pipeline.run(chunks(), report, summary, judge, on_batch=add, at_end=lambda: None)
+start = time.perf_counter()
+assert page.commit(summary)
+print(json.dumps({
+    "seconds": time.perf_counter() - start,
+    "megabytes": peak() - before,
+    "bytes": os.path.getsize("page.html"),
+    "rows": sum(1 for _ in open("report.csv")) - 1,
+}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the peak of memory")
+def test_page_of_a_run_over_100_000_images(tmp_path: Path):
+    def made(count: int) -> dict[str, float]:
+        done = subprocess.run(
+            [sys.executable, "-c", CODE, str(count)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            env={**os.environ},
+        )
+        assert done.returncode == 0, done.stderr
+        found: dict[str, float] = json.loads(done.stdout)
+        return found
+
+    few, many = made(2000), made(100_000)
+    assert many["rows"] == 100_000
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "100,000" in text
+    # As large as that of a hundredth of them, give or take: it shows no more images.
+    assert text.count("data:image/webp") == 500
+    assert 0.5 < many["bytes"] / few["bytes"] < 1.5
+    assert many["bytes"] < 30_000_000
+    # Of the many nothing is kept but those that are shown.
+    assert many["megabytes"] < 150
+    assert many["seconds"] < 60
