@@ -55,5 +55,5 @@ $(VENV)/installed-plugins: $(VENV)/installed-dev $(shell find plugins -name '*.p
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo.batchcls report.csv build dist
+	rm -rf $(VENV) demo.batchcls report.csv report.html build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +

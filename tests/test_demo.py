@@ -42,6 +42,7 @@ def test_run_in_the_repository_root_trains_and_classifies(batchcls, copy):
     assert "accuracy" in result.out
     assert "24 images" in result.out
     assert "report.csv" in result.out
+    assert (copy / "report.html").read_text(encoding="utf-8").count("data:image/webp") == 24
     assert (copy / "demo.batchcls").exists()
     assert len((copy / "report.csv").read_text().splitlines()) == 25
 
