@@ -17,10 +17,8 @@ def leave(status: object) -> None:
     """
     if status is not None and not isinstance(status, int):
         return  # a message
-    this = threading.current_thread()
-    for thread in threading.enumerate():
-        if thread is not this and not thread.daemon:
-            thread.join()
+    # It also lets pools of threads know: an idle one that is left to itself would never end.
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()  # each is called once: Python's own end would find none left
     try:
         for stream in (sys.stdout, sys.stderr):

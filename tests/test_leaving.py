@@ -16,6 +16,7 @@ SCRIPT = Path(sys.executable).with_name("batchcls")
 
 PLUGIN = """
 import atexit, threading, time
+from concurrent.futures import ThreadPoolExecutor
 from batchcls import hookimpl
 
 def written(name):
@@ -27,10 +28,12 @@ def slowly():
     written("by a thread")
 
 atexit.register(written, "at exit")
+pool = ThreadPoolExecutor()
 
 @hookimpl
 def batchcls_run_finished(run, summary):
     threading.Thread(target=slowly).start()
+    pool.submit(written, "by a pool")
 """
 
 
@@ -47,9 +50,10 @@ def images(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("command", [COMMAND, [SCRIPT]])
 def test_what_others_have_registered_for_the_end_happens(images, tmp_path, command, guard):
     env = {**os.environ, "BATCHCLS_DECODE_GUARD": guard}
-    subprocess.run([*command, "run", "images", "-q"], check=True, env=env)
+    subprocess.run([*command, "run", "images", "-q"], check=True, env=env, timeout=60)
     assert (tmp_path / "at exit").read_text() == "whole"
     assert (tmp_path / "by a thread").read_text() == "whole"
+    assert (tmp_path / "by a pool").read_text() == "whole"
 
 
 def test_status_is_that_of_the_command(images):
