@@ -273,6 +273,53 @@ def test_page_that_can_not_be_written_is_a_warning_and_the_report_is_there(model
     assert [path.name for path in tmp_path.iterdir() if ".tmp" in path.name] == []
 
 
+FAULTY = FAILING.replace("raise BatchclsError(", "raise RecursionError(")
+
+
+def test_page_that_can_not_be_made_is_a_warning_and_the_report_is_there(model, images, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTY, model], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert "warning: there is no page: making it failed: RecursionError" in done.stderr
+    assert "Traceback" in done.stderr  # to be sent to us
+    assert "dark" in done.stdout  # the table is there
+    assert (tmp_path / "report.csv").exists()
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_another_run_with_the_same_page_takes_none_away(batchcls, model, images, tmp_path):
+    (tmp_path / "plugin.py").write_text(WAITING)
+    first = subprocess.Popen(
+        [sys.executable, "-m", "batchcls", "run", "images", "-m", model, "--html", "page.html"],
+        env={**os.environ, "BATCHCLS_PLUGINS": "plugin.py"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "begun").exists():
+        assert first.poll() is None
+        time.sleep(0.05)
+    second = batchcls("run", "images", "-m", model, "-o", "two.csv", "--html", "page.html")
+    assert second.status == 3, second.err
+    (tmp_path / "page.html").unlink()
+    (tmp_path / "go on").touch()
+    _, err = first.communicate(timeout=60)
+    assert first.returncode == 3, err
+    assert "no page" not in err
+    assert len(pictures_of(tmp_path / "page.html")) == 8
+
+
+WAITING = """
+import os, time
+from batchcls import hookimpl
+
+@hookimpl
+def batchcls_run_started(run):
+    open("begun", "w").close()
+    while not os.path.exists("go on"):
+        time.sleep(0.05)
+"""
+
 CRASHING = """
 import os, signal, sys
 from batchcls import drawing

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from batchcls import assembly
 from batchcls.atomic import AtomicFile
-from batchcls.errors import BatchclsError
+from batchcls.errors import BatchclsError, fault_of
 from batchcls.gallery import Entry, Gallery
 from batchcls.pipeline import chunked
 from batchcls.records import RunInfo, RunSummary, Status
@@ -44,7 +44,12 @@ class RunHtml:
         self.gallery = Gallery(plan.settings.report.thumbnails, judge)
         self._plan, self._info, self._terminal = plan, info, terminal
         self._drawn: dict[bytes, bytes] = {}
-        self._file = AtomicFile(plan.html)
+        self._file: AtomicFile | None = AtomicFile(plan.html)
+        if not os.path.exists(plan.html) or os.path.isfile(plan.html):
+            # It could be written. Another run may have the same page, and remove at its start what
+            # lies about of it: so nothing does until it is written.
+            self._file.discard()
+            self._file = None
 
     def add(self, outcomes: Iterable[tuple[Outcome, Prediction]]) -> None:
         """Take in some outcomes, each with its prediction as it was judged."""
@@ -87,33 +92,48 @@ class RunHtml:
     def commit(self, summary: RunSummary) -> bool:
         """Put the page in its place; give whether it is there.
 
-        That it can't be written is a warning: the report is what the run is for.
+        That it can't be written is a warning: the report, which is in its place, is what the run is
+        for.
         """
-        from batchcls.pages.runpage import RunPage, run_page
-
-        page = RunPage(
-            self._info,
-            summary,
-            started=self._plan.started,
-            finished=datetime.now().astimezone(),
-            report=self._plan.report,
-            cards=self._cards(self.gallery.entries),
-            sampled=self.gallery.sampled,
-            unreadable=self._cards(self.gallery.unreadable),
-            limit=self._plan.settings.report.thumbnails,
-        )
         try:
-            self._file.write(run_page(page))
-            self._file.commit()
+            file = self._file = self._file or AtomicFile(self._plan.html)
+            file.write(self._page(summary))
+            file.commit()
         except BatchclsError as error:
-            self.discard()
-            self._terminal.warn(f"there is no page: {error.message}")
+            self._missing(error.message)
+            return False
+        except Exception as error:  # noqa: BLE001 - a fault of ours, of a library, too little memory
+            fault = fault_of("making it", error)
+            self._missing(fault.reason)
+            self._terminal.warn(fault.trace)
             return False
         return True
 
+    def _missing(self, why: str) -> None:
+        self.discard()
+        self._terminal.warn(f"there is no page: {why}")
+
+    def _page(self, summary: RunSummary) -> bytes:
+        from batchcls.pages.runpage import RunPage, run_page
+
+        return run_page(
+            RunPage(
+                self._info,
+                summary,
+                started=self._plan.started,
+                finished=datetime.now().astimezone(),
+                report=self._plan.report,
+                cards=self._cards(self.gallery.entries),
+                sampled=self.gallery.sampled,
+                unreadable=self._cards(self.gallery.unreadable),
+                limit=self._plan.settings.report.thumbnails,
+            )
+        )
+
     def discard(self) -> None:
         """Leave what was there."""
-        self._file.discard()
+        if self._file is not None:
+            self._file.discard()
 
     def _cards(self, entries: Sequence[Entry]) -> list[Card]:
         from batchcls.pages.cards import Card
