@@ -73,6 +73,8 @@ def score_of(
     known = np.flatnonzero(numbers >= 0)
     loss = np.full(len(labels), losses(np.zeros((1, 1)), np.zeros(1, dtype=np.intp))[0])
     loss[known] = losses(probabilities[known], numbers[known])
+    if not len(classes):  # what has learnt nothing
+        return Score(float(loss.mean()), 0.0)
     right = (probabilities.argmax(axis=1) == numbers) & (probabilities.max(axis=1) > 0)
     return Score(float(loss.mean()), float(right.mean()))
 

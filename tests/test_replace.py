@@ -16,7 +16,7 @@ from PIL import Image
 
 from batchcls import Model
 from batchcls.builtin.logistic import LogisticRegression
-from batchcls.commands.replace import known_sources
+from batchcls.commands.replace import Replacement, known_sources
 from batchcls.commands.train import train_command
 from batchcls.corrections import Merged, merge
 from batchcls.crossvalidation import cross_validate, fold_numbers, losses
@@ -466,6 +466,8 @@ def test_a_recipe_that_was_taught_one_class_or_nothing_is_no_crash():
     # Right for five images of its class; the sixth is the one that it was taught.
     assert one.accuracy == pytest.approx(5 / 12)
     assert one.log_loss == pytest.approx(-np.log(1e-15) * 7 / 12)
+    none = score_of_recipe(LogisticRegression, {}, features, nothing, labels)
+    assert none == Score(pytest.approx(-np.log(1e-15)), 0.0)
 
 
 def test_the_tags_of_a_model_are_told_by_its_images_in_each_class(data):
@@ -500,3 +502,34 @@ def test_only_files_of_one_size_are_read_to_find_copies(tmp_path):
     assert problems[0].startswith("same.bmp: ")
     assert "not held out: b.bmp: " in problems[0]
     assert [problem.split(":")[0] for problem in problems] == ["same.bmp", "gone"]
+
+
+def test_a_model_that_has_come_meanwhile_is_not_replaced(data, monkeypatch):
+    train("data/wrong.tsv", if_better=False)
+    other = Path("other.batchcls")
+    other.write_bytes(MODEL.read_bytes())
+    keep_present = Replacement.keep_present
+
+    def when_another_has_ended(replacement: Replacement) -> None:
+        other.replace(MODEL)
+        keep_present(replacement)
+
+    monkeypatch.setattr(Replacement, "keep_present", when_another_has_ended)
+    before = files()
+    del before["other.batchcls"]
+    with pytest.raises(BatchclsError, match="changed while this one was trained"):
+        train("data/tags.tsv", held_out="more/tags.tsv")
+    assert files() == before
+
+
+def test_a_link_to_the_present_model_is_no_change(data, monkeypatch):
+    train("data/wrong.tsv", if_better=False)
+    measure_present = Replacement.measure_present
+
+    def while_a_backup_is_made(replacement: Replacement, store: object) -> None:
+        Path("backup.batchcls").hardlink_to(MODEL)
+        measure_present(replacement, store)
+
+    monkeypatch.setattr(Replacement, "measure_present", while_a_backup_is_made)
+    train("data/tags.tsv", held_out="more/tags.tsv")
+    assert PREVIOUS.read_bytes() == Path("backup.batchcls").read_bytes() != MODEL.read_bytes()

@@ -14,7 +14,7 @@ from batchcls import modelfile, replacing, trainingassembly
 from batchcls.atomic import STDOUT
 from batchcls.corrections import ImageNames
 from batchcls.crossvalidation import stratified_sample
-from batchcls.errors import ModelFileError
+from batchcls.errors import BatchclsError, ModelFileError
 from batchcls.model import Model
 from batchcls.replacing import Contest, Score, score_of_model, score_of_recipe
 from batchcls.text import plural, shown
@@ -73,6 +73,7 @@ class Replacement:
         self._settings, self._terminal, self._merged = settings, terminal, merged
         self._output, self._source = output, held_out
         self.exists = output != STDOUT and os.path.isfile(output)
+        self._stamp = _stamp(output)
         self.present: Model | None = None
         self._score: Score | None = None
         if self.exists:
@@ -124,7 +125,15 @@ class Replacement:
         return Verdict(contest, way)
 
     def keep_present(self) -> None:
-        """Give the present model, if there is a file at all, its second name."""
+        """Give the present model, if there is a file at all, its second name.
+
+        Raises BatchclsError where it is not the one any more that was compared with.
+        """
+        if _stamp(self._output) != self._stamp:
+            raise BatchclsError(
+                f"{shown(self._output)}: changed while this one was trained",
+                hint="It was left as it is now. To compare with it: train again.",
+            )
         if self.exists:
             replacing.keep_previous(self._output)
 
@@ -203,6 +212,15 @@ class Replacement:
             work.fill([features], everyone, everyone, [model.framing])
         work.check()
         return features
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    """Give what tells whether another model has come to ``path``; a new link to it does not."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def known_sources(present: Model, merged: Merged) -> int | None:
