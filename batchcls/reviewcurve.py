@@ -83,8 +83,11 @@ class Judged:
         last = float(np.sort(self.scores[wrong & ~self.withheld])[lacking - 1])
         for digits in range(2, _MOST_DIGITS + 1):
             # It has to be above that score, as what is below a threshold is checked.
-            threshold = (math.floor(last * 10**digits) + 1) / 10**digits
-            if last < threshold < 1:
+            # The product may fall just short: 0.29 * 100 < 29.
+            number = math.floor(last * 10**digits)
+            steps = (step / 10**digits for step in (number + 1, number + 2))
+            threshold = next(step for step in steps if step > last)
+            if threshold < 1:
                 return self.at(threshold)
         return None
 

@@ -182,6 +182,11 @@ def test_a_score_that_is_a_threshold_itself_is_not_below_it():
     assert judged([0.5], [0.9]).suggested() == ReviewPoint(0.51, 1, 1, 1.0)
 
 
+@pytest.mark.parametrize("number", range(98))
+def test_the_suggestion_above_a_score_of_two_digits_has_two(number):
+    assert judged([number / 100], [0.99]).suggested().threshold == (number + 1) / 100
+
+
 def test_a_suggestion_near_to_1_has_as_many_digits_as_it_takes():
     point = judged([0.9951], [0.9999]).suggested()
     assert point == ReviewPoint(0.996, 1, 1, 1.0)
