@@ -111,6 +111,15 @@ def _volume(device: int, path: str) -> int:
     return number
 
 
+def stamp_of(path: str) -> tuple[int, int, int] | None:
+    """Give what tells whether another file has come to ``path``, None where there is none.
+
+    A new link to the file, or a new mode, changes nothing.
+    """
+    found = identify(path)
+    return None if found is None else (found.inode, found.size, found.modified)
+
+
 def beginning_of(path: str, count: int) -> bytes:
     """Give the first bytes of a regular file; none where it can't be read, or is not there.
 

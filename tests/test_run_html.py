@@ -358,3 +358,46 @@ def test_only_what_is_new(batchcls, model, images, tmp_path):
     result = batchcls(*run)
     assert result.status in {0, 3}, result.err
     assert "new.png" in words_of(tmp_path / "page.html")
+
+
+KILLED = """
+import os, signal, sys
+from batchcls.commands.runhtml import RunHtml
+from batchcls.reports.csv import CsvReport
+from batchcls.store.reported import Reported
+
+def then_killed(once):
+    def call(*arguments):
+        result = once(*arguments)
+        if not os.path.exists("crashed"):
+            open("crashed", "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+    return call
+
+owner = {"report": CsvReport, "record": Reported, "page": RunHtml}[sys.argv[1]]
+owner.commit = then_killed(owner.commit)
+sys.argv = ["batchcls", "run", "images", "-m", *sys.argv[2:], "--new-only", "--html", "page.html"]
+from batchcls.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("after", ["report", "record", "page"])
+def test_worker_that_dies_at_the_end_takes_nothing_new_away(
+    batchcls, model, images, tmp_path, after
+):
+    settle()
+    batchcls("run", "images", "-m", model, "--new-only")
+    picture(5).save(images / "new.png")
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, after, model], capture_output=True, text=True, check=False
+    )
+    assert (tmp_path / "crashed").exists()
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "report.csv", newline="", encoding="utf-8") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == ["new.png"]
+    assert len(pictures_of(tmp_path / "page.html")) == 1
+    # The next night it has been told.
+    batchcls("run", "images", "-m", model, "--new-only")
+    assert len((tmp_path / "report.csv").read_text().splitlines()) == 1

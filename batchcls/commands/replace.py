@@ -16,6 +16,7 @@ from batchcls.corrections import ImageNames
 from batchcls.crossvalidation import stratified_sample
 from batchcls.errors import BatchclsError, ModelFileError
 from batchcls.model import Model
+from batchcls.reading import stamp_of
 from batchcls.replacing import Contest, Score, score_of_model, score_of_recipe
 from batchcls.text import plural, shown
 from batchcls.training import OPTIONS_SAMPLE
@@ -73,7 +74,7 @@ class Replacement:
         self._settings, self._terminal, self._merged = settings, terminal, merged
         self._output, self._source = output, held_out
         self.exists = output != STDOUT and os.path.isfile(output)
-        self._stamp = _stamp(output)
+        self._stamp = stamp_of(output)
         self.present: Model | None = None
         self._score: Score | None = None
         if self.exists:
@@ -129,7 +130,7 @@ class Replacement:
 
         Raises BatchclsError where it is not the one any more that was compared with.
         """
-        if _stamp(self._output) != self._stamp:
+        if stamp_of(self._output) != self._stamp:
             raise BatchclsError(
                 f"{shown(self._output)}: changed while this one was trained",
                 hint="It was left as it is now. To compare with it: train again.",
@@ -212,15 +213,6 @@ class Replacement:
             work.fill([features], everyone, everyone, [model.framing])
         work.check()
         return features
-
-
-def _stamp(path: str) -> tuple[int, int, int] | None:
-    """Give what tells whether another model has come to ``path``; a new link to it does not."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def known_sources(present: Model, merged: Merged) -> int | None:

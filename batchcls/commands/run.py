@@ -24,7 +24,7 @@ from batchcls.guard.guardian import guarded
 from batchcls.logformat import exit_status_of, words_of
 from batchcls.maxerrors import Allowance, parse_max_errors
 from batchcls.overlap import alone_on, sweep
-from batchcls.reading import beginning_of
+from batchcls.reading import beginning_of, stamp_of
 from batchcls.records import RunSummary
 from batchcls.since import parse_since
 from batchcls.text import shown
@@ -70,13 +70,16 @@ def run_command(
     """
     plan = _plan(settings, model_option, must_explain=must_explain)
     run, begun = settings.run, False
+    before: tuple[int, int, int] | None = None
 
     def work(flight: Flight, verdicts: Verdicts) -> int:
         nonlocal begun
         begun = True  # in the worker, which tells of its own end
         from batchcls.commands.runwork import do_run
 
-        return do_run(plan, terminal, flight, verdicts)
+        # Where it is not the report that was there before, a worker that was killed has written it.
+        written = before != stamp_of(plan.report)
+        return do_run(plan, terminal, flight, verdicts, report_is_ours=written)
 
     try:
         if plan.report != STDOUT:
@@ -84,7 +87,8 @@ def run_command(
         with _alone_on_news(plan, terminal), alone_on(plan.report, run.wait, terminal.say) as alone:
             if alone:
                 sweep(plan.report)
-                _remove_left_over_page(plan)
+            _remove_left_over_page(plan)
+            before = stamp_of(plan.report)
             try:
                 return guarded(
                     work,
@@ -94,8 +98,9 @@ def run_command(
                     guard=settings.decode.guard,
                 )
             finally:
-                if alone and not begun:  # in the guardian: a worker that was killed left it
-                    remove_left_over(plan.report)
+                if not begun:  # in the guardian: a worker that was killed left it
+                    if alone:
+                        remove_left_over(plan.report)
                     _remove_left_over_page(plan)
     except BaseException as error:
         if not begun:
@@ -105,6 +110,10 @@ def run_command(
 
 
 def _remove_left_over_page(plan: RunPlan) -> None:
+    """Remove what workers that were killed have left of it: each writes it in no time, at its end.
+
+    So that of another run, with another report, is hardly ever met.
+    """
     if plan.html:
         remove_left_over(plan.html)
 

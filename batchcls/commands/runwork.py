@@ -41,10 +41,21 @@ if TYPE_CHECKING:
     from batchcls.terminal import Terminal
 
 
-def do_run(plan: RunPlan, terminal: Terminal, flight: Flight, verdicts: Verdicts) -> int:
-    """Do it, good or bad, and tell whoever wants to know of the end."""
+def do_run(
+    plan: RunPlan,
+    terminal: Terminal,
+    flight: Flight,
+    verdicts: Verdicts,
+    *,
+    report_is_ours: bool = False,
+) -> int:
+    """Do it, good or bad, and tell whoever wants to know of the end.
+
+    ``report_is_ours`` where an earlier worker of this run was killed after it wrote the report.
+    """
     end = End(RunSummary())
-    worker = _Worker(plan, terminal, flight, Careful(flight, verdicts, plan.settings.decode), end)
+    care = Careful(flight, verdicts, plan.settings.decode)
+    worker = _Worker(plan, terminal, flight, care, end, report_is_ours)
     with end_of_run(plan, end, terminal):
         try:
             worker.run()
@@ -61,6 +72,7 @@ class _Worker:
     flight: Flight
     care: Careful
     end: End
+    report_is_ours: bool
     store: Store | None = None
 
     def run(self) -> None:
@@ -258,7 +270,7 @@ class _Worker:
         reported = Reported(self.store, assembly.absolute(template), fingerprint.failing(settings))
         report = os.path.realpath(self.plan.report)
         former = self._former_reports()
-        if reportpath.changes(template):
+        if self.report_is_ours or reportpath.changes(template):
             # Of the same night: a second run must not take away what the first one has told.
             reported.add_present(report)
             former = [path for path in former if os.path.realpath(path) != report]
