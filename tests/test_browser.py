@@ -330,6 +330,27 @@ def test_corrections_of_hostile_names_are_tags_of_those_files(browser, built, tm
     assert all(os.path.isfile(path) for path in saved)
 
 
+def test_a_typed_label_is_the_class_of_that_name_before_any_other(browser, tmp_path):
+    # A text field holds no line breaks, so those who type it mean either.
+    classes = ("ab", "a\nb", "c\nd", "Pizza")
+    image = tmp_path / "image.jpg"
+    image.touch()
+    info = RunInfo(("images",), "report.csv", "model", "00" * 32, classes, "2026-03-01T02:00:00Z")
+    now = datetime(2026, 3, 1, 2, 0, tzinfo=timezone.utc)
+    cards = [Card("image.jpg", str(image), Status.OK, "Pizza", 0.5)]
+    summary = RunSummary(seconds=1.0)
+    summary.labels["Pizza"] = 1
+    page_path = tmp_path / "page.html"
+    page_path.write_bytes(run_page(RunPage(info, summary, now, now, "-", cards, 0, [], 500)))
+    with opened(browser, page_path) as page:
+        page.locator(".pick").click()
+        for text, label in (("ab", "ab"), ("cd", "c\nd"), (" Pizza ", "Pizza"), ("pizza", "pizza")):
+            page.keyboard.press("t")
+            page.keyboard.type(text)
+            page.keyboard.press("Enter")
+            assert corrections(page, tmp_path / "corrections.tsv") == {str(image): label}
+
+
 def test_corrections_outlive_the_page_and_are_not_left_behind_in_silence(browser, built):
     with opened(browser, built.page("evaluation")) as page:
         asked: list[str] = []

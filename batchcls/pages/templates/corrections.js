@@ -324,7 +324,7 @@
     event.preventDefault();
     const text = other.elements.label.value.trim();
     if (!text || current === null) return;
-    tag(current, typed.get(text) ?? text);
+    tag(current, places.has(text) ? text : (typed.get(text) ?? text));
     other.reset();
     go(current);
   });
