@@ -37,7 +37,7 @@ def thumbnail(pixels: NDArray[np.uint8]) -> bytes:
     from PIL import Image
 
     file = io.BytesIO()
-    image = Image.fromarray(pixels, "RGB")
+    image = Image.fromarray(pixels)
     if _has_webp():
         image.save(file, "WEBP", quality=_QUALITY, method=_METHOD)
     else:
