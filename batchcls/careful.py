@@ -42,6 +42,15 @@ class Careful:
         """Write down that a file is being decoded."""
         return self.flight.entering(Stage.DECODING, path, digest)
 
+    def drawing(self, path: str, digest: bytes = b"") -> AbstractContextManager[None]:
+        """Write down that a file is read or decoded for nothing but a picture."""
+        return self.flight.entering(Stage.DRAWING, path, digest)
+
+    @property
+    def draws(self) -> bool:
+        """Whether pictures may still be made: a file that takes too long ends that."""
+        return self.verdicts.draws
+
     def reason(self, path: str) -> str | None:
         """Say why a file is not to be touched any more, if so."""
         return self.verdicts.reason(path)

@@ -45,14 +45,14 @@ class Drawer:
         if reason is not None:
             raise DecodeError(reason)
         with contextlib.ExitStack() as stack:
-            with self.care.reading(path):
+            with self.care.drawing(path):
                 content = stack.enter_context(opened(path, self.max_bytes))
             if content.digest != entry.digest:
                 raise DecodeError("another file than before")
             squares = self.care.apart(path, content.digest, [Framing.PAD], LONG_SIDE)
             if squares is not None:
                 return squares[0]
-            with self.care.decoding(path, content.digest):
+            with self.care.drawing(path, content.digest):
                 picture = self.decoder.decode_file(
                     content.file, path, LONG_SIDE, on_wait=self.care.touch
                 )

@@ -50,6 +50,15 @@ class Care(Protocol):
         """Be told of a file that is being decoded."""
         ...
 
+    def drawing(self, path: str, digest: bytes = b"") -> AbstractContextManager[None]:
+        """Be told of a file that is read or decoded for nothing but a picture."""
+        ...
+
+    @property
+    def draws(self) -> bool:
+        """Whether pictures may be made of files that nothing else is to be learnt of."""
+        ...
+
     def reason(self, path: str) -> str | None:
         """Say why a file is not to be touched any more, if so."""
         ...
@@ -87,6 +96,15 @@ class NoCare:
     def decoding(self, path: str, digest: bytes) -> AbstractContextManager[None]:  # noqa: ARG002
         """Do nothing."""
         return contextlib.nullcontext()
+
+    def drawing(self, path: str, digest: bytes = b"") -> AbstractContextManager[None]:  # noqa: ARG002
+        """Do nothing."""
+        return contextlib.nullcontext()
+
+    @property
+    def draws(self) -> bool:
+        """Allow it."""
+        return True
 
     def reason(self, path: str) -> str | None:  # noqa: ARG002
         """Know nothing."""

@@ -360,6 +360,36 @@ def test_only_what_is_new(batchcls, model, images, tmp_path):
     assert "new.png" in words_of(tmp_path / "page.html")
 
 
+SLOW = """
+import sys, time
+from batchcls import drawing
+drawing.shrunk = lambda picture: time.sleep(60)
+sys.argv = ["batchcls", "run", "images", "-m", sys.argv[1], "--html", "page.html"]
+from batchcls.__main__ import main
+main()
+"""
+
+
+def test_image_that_takes_too_long_to_draw_is_known_as_before(batchcls, model, images, tmp_path):
+    settle()
+    batchcls("run", "images", "-m", model, "-o", "other.csv")
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", SLOW, model],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "BATCHCLS_DECODE_MAX_SECONDS": "2"},
+        )
+        assert done.returncode == 3, done.stderr
+        assert "took more than 2 s" in done.stderr
+        assert (tmp_path / "report.csv").read_bytes() == (tmp_path / "other.csv").read_bytes()
+        assert words_of(tmp_path / "page.html").count("no picture") == 8
+    # Nor is it taken for slow from then on.
+    batchcls("run", "images", "-m", model)
+    assert (tmp_path / "report.csv").read_bytes() == (tmp_path / "other.csv").read_bytes()
+
+
 KILLED = """
 import os, signal, sys
 from batchcls.commands.runhtml import RunHtml

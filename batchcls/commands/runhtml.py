@@ -59,7 +59,8 @@ class RunHtml:
         """Get the pictures of those images that were not decoded in this run.
 
         To be done before the report is in its place: a file may crash a decoder here, too, and
-        then all is done once more.
+        then all is done once more. One that takes too long ends the drawing: the report is not to
+        lack what is known of it.
         """
         lacking = []
         for entry in self.gallery.entries:
@@ -70,7 +71,7 @@ class RunHtml:
                 lacking.append(entry)
             else:
                 self._drawn[entry.digest] = kept
-        if not lacking:
+        if not lacking or not care.draws:
             return
         from batchcls.drawing import Drawer
         from batchcls.imageformats import require_plugins

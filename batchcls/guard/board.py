@@ -49,6 +49,8 @@ class Stage(IntEnum):
     """Looks a file up, opens or reads it."""
     DECODING = 3
     """Makes pixels of it, in this process."""
+    DRAWING = 4
+    """Reads or decodes it for nothing but a picture on a page."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ class Verdicts:
     """How many did not answer, for each mount."""
     slow: Mapping[bytes, str] = field(default_factory=dict)
     """Why their decoding was given up, by the digests of contents."""
+    draws: bool = True
+    """Whether pictures for a page may be made of files that nothing else is to be learnt of."""
 
     def reason(self, path: str) -> str | None:
         """Say why a file or folder is not to be touched, if it isn't."""
@@ -61,10 +63,13 @@ class Verdicts:
     def overdue(self, late: Iterable[InFlight], seconds: float) -> Verdicts:
         """Learn from these having taken longer than ``seconds``."""
         reasons, places, silent = dict(self.reasons), dict(self.places), dict(self.silent)
-        slow = dict(self.slow)
+        slow, draws = dict(self.slow), self.draws
         points = mount_points()
         found: tuple[str, str] | None = None
         for each in late:
+            if each.stage is Stage.DRAWING:
+                draws = False  # what is known of the file is as true as before
+                continue
             if each.stage is Stage.DECODING:
                 reasons[each.path] = took_too_long(seconds)
                 if each.content:
@@ -81,7 +86,7 @@ class Verdicts:
             silent[mount] = silent.get(mount, 0) + 1
             if silent[mount] >= SILENT:
                 places[place] = f"on {shown(mount)}, which {answer}"
-        return replace(self, reasons=reasons, places=places, silent=silent, slow=slow)
+        return replace(self, reasons=reasons, places=places, silent=silent, slow=slow, draws=draws)
 
 
 def took_too_long(seconds: float) -> str:
