@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -93,7 +94,9 @@ class ChunkClassifier:
 
         for prediction, source in zip(predictions, extracted.sources, strict=True):
             pixels, source.pixels = source.pixels, None
-            if pixels is not None and source.reason is None and picks.wants(prediction):
+            if pixels is None or source.reason is not None or not picks.wants(prediction):
+                continue
+            with contextlib.suppress(MemoryError, OSError):  # then it is shown without
                 source.thumbnail = thumbnail(pixels)
 
     def _predictions(self, files: Sequence[ImageFile], extracted: Extracted) -> list[Prediction]:

@@ -35,7 +35,7 @@ class Drawer:
         for entry in entries:
             try:
                 drawn.append(thumbnail(self._pixels(entry)))
-            except (DecodeError, MemoryError):
+            except (DecodeError, MemoryError, OSError):
                 drawn.append(None)
         return drawn
 
