@@ -31,6 +31,10 @@ _SECOND_NS = 1_000_000_000
 # Volumes by device, for this process; and an odd number that spreads theirs over 64 bits.
 _volumes: dict[int, int] = {}
 _SPREAD = 0x9E37_79B9_7F4A_7C15
+# What tells a page of ours from any other, and how far from its beginning at most
+# (pages/templates/base.html.j2).
+_MARK_OF_PAGE = b'<meta name="generator" content="batchcls">'
+_HEAD_OF_PAGE = 4096
 
 _REASONS = {
     errno.ENOENT: "no such file: it may have vanished, or be a dangling link",
@@ -130,6 +134,15 @@ def beginning_of(path: str, count: int) -> bytes:
             return file.read(count)
     except (OSError, ValueError, DecodeError):
         return b""
+
+
+def is_no_page(path: str) -> bool:
+    """Tell whether a file is there that is no page of ours: it would be lost if one replaced it.
+
+    An empty file, and one that can't be read, is none: see ``beginning_of``.
+    """
+    beginning = beginning_of(path, _HEAD_OF_PAGE)
+    return beginning != b"" and _MARK_OF_PAGE not in beginning
 
 
 @contextlib.contextmanager

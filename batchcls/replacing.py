@@ -143,7 +143,7 @@ def not_held_out(
         if twin is None and _size(tag.path) in trained_sizes:
             twin = by_content.get(_digest(tag.path, max_bytes))
         if twin is not None:
-            problems.append(f"{tag.named}: not held out: {twin.named} is trained with")
+            problems.append(f"{tag.named}: held out, but trained with, too ({twin.named})")
     return problems
 
 

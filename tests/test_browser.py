@@ -299,6 +299,7 @@ def test_labels_are_corrected_with_the_keyboard_saved_and_learnt(browser, built,
                 break
         with page.expect_download() as caught:
             keys.press("Enter")
+        assert text_of(page, ".news") == "Saved. Next: batchcls train tags.tsv corrections.tsv"
         target = tmp_path / "corrections.tsv"
         caught.value.save_as(target)
     tags = read_tags(str(target), None, RULES)
@@ -366,6 +367,8 @@ def test_corrections_outlive_the_page_and_are_not_left_behind_in_silence(browser
         assert "corrected to typed, a new class" in text_of(page, ".card.is-corrected .given")
         with page.expect_download():
             page.get_by_role("button", name="Save corrections.tsv").click()
+        # It is the tags that were corrected: not what the model is to learn from.
+        assert text_of(page, ".news") == "Saved. Next: batchcls evaluate TAGS corrections.tsv"
         page.reload()
         assert asked == ["beforeunload"]
 

@@ -435,7 +435,7 @@ class TestRefusals:
             (["old.csv", "new.csv", "-o", "./old.csv"], "--output: ./old.csv is being compared"),
             (["old.csv", "new.csv", "--html", "new.csv"], "--html: new.csv is being compared"),
             (["old.csv", "new.csv", "-o", "x.csv", "--html", "x.csv"], "is that of --output, too"),
-            (["old.csv", "new.csv", "--html", "x.json"], "x.json is something else than a page"),
+            (["old.csv", "new.csv", "--html", "x.html"], "something else than a page of batchcls"),
             (["old.csv", "new.csv", "--html", "-", "--json"], "only one thing can go to standard"),
             (["old.csv", "new.csv", "-o", "gone/x.csv"], "gone/x.csv: the folder"),
         ],
@@ -443,7 +443,7 @@ class TestRefusals:
     def test_what_makes_no_sense_is_told_and_nothing_is_done(
         self, batchcls, two, arguments, message
     ):
-        (two / "x.json").write_text("{}", encoding="utf-8")
+        (two / "x.html").write_text("<!doctype html><title>Mine</title>", encoding="utf-8")
         before = {path: path.read_bytes() for path in two.iterdir()}
         result = batchcls("compare", *arguments)
         assert result.status == 2

@@ -468,7 +468,7 @@ def test_the_new_numbers_are_in_the_json_and_in_the_tables(batchcls, tmp_path, t
     [
         (("--html", "gone/page.html"), "gone does not exist"),
         (("--html", "data"), "data: a folder, where a file is to be written"),
-        (("--html", "data/tags.tsv"), "data/tags.tsv is something else than a page"),
+        (("--html", "data/tags.tsv"), "data/tags.tsv is something else than a page of batchcls"),
         (("--html", "-"), "a page is a file"),
         (("--html", ""), "an empty path: not a file's name"),
         (("--plots", "gone/charts"), "gone/charts: the folder above it does not exist"),
@@ -490,13 +490,14 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(
 
 
 def test_after_a_failure_what_was_there_is_there(batchcls, tmp_path, tagged):
-    (tmp_path / "page.html").write_bytes(b"<p>the former one")
+    former = b'<meta name="generator" content="batchcls"><p>the former one'
+    (tmp_path / "page.html").write_bytes(former)
     (tmp_path / "data" / "test.tsv").write_text("dark/0.jpg\tno such class\n")
     arguments = ("evaluate", "data/test.tsv", "-m", tagged)
     result = batchcls(*arguments, "--html", "page.html", "--plots", "charts")
     assert result.status == 2
     assert "no such class" in result.err
-    assert (tmp_path / "page.html").read_bytes() == b"<p>the former one"
+    assert (tmp_path / "page.html").read_bytes() == former
     assert not (tmp_path / "charts").exists()
     assert list(tmp_path.glob(".batchcls-*")) == []
 

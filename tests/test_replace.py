@@ -103,7 +103,7 @@ def test_a_better_model_takes_the_place_and_the_former_one_is_kept_beside_it(dat
     assert re.search(r"^accuracy +0\.000 +1\.000$", out, re.M), out
     last = out.splitlines()[-1]
     assert re.fullmatch(
-        r"model       model\.batchcls \(\d\.\d MB\), as it is not worse; "
+        r"model       model\.batchcls \(\d\.\d MB\), as its log-loss is not higher; "
         r"the former one is model\.previous\.batchcls",
         last,
     ), last
@@ -129,7 +129,7 @@ def test_images_that_are_trained_with_are_not_held_out_whatever_they_are_called(
     with pytest.raises(TagsError) as caught:
         train("data/tags.tsv", held_out="more/tags.tsv")
     assert caught.value.problems == [
-        f"more/tags.tsv:{line}: {name}: not held out: data/tags.tsv:{other} is trained with"
+        f"more/tags.tsv:{line}: {name}: held out, but trained with, too (data/tags.tsv:{other})"
         for line, name, other in (
             (7, "more/link.jpg", "1: data/dark/0.jpg"),
             (8, "more/copy.jpg", "6: data/light/1.jpg"),
@@ -500,7 +500,9 @@ def test_only_files_of_one_size_are_read_to_find_copies(tmp_path):
     os.chmod(tmp_path / "c.bmp", 0)
     problems = not_held_out([*held_out, gone], [*tags, gone], 10**6)
     assert problems[0].startswith("same.bmp: ")
-    assert "not held out: b.bmp: " in problems[0]
+    assert problems[0].endswith(
+        "held out, but trained with, too (b.bmp: " + str(tmp_path / "b.bmp") + ")"
+    )
     assert [problem.split(":")[0] for problem in problems] == ["same.bmp", "gone"]
 
 

@@ -220,7 +220,8 @@ def test_configuration_names_it_with_the_date(batchcls, model, images, tmp_path)
     ("place", "words"),
     [
         ("-", "a page is a file"),
-        ("tags.tsv", "something else than a page, and would be lost"),
+        ("tags.tsv", "something else than a page of batchcls, and would be lost"),
+        ("index.html", "something else than a page of batchcls, and would be lost"),
         ("report.csv", "is the report"),
         ("summary.json", "is the summary"),
         ("{nothing}.html", "there is no {nothing}"),
@@ -232,20 +233,31 @@ def test_wrong_place_is_told_before_anything_is_done(
     batchcls, model, images, tmp_path, place, words
 ):
     (tmp_path / "tags.tsv").write_text("a.jpg\tdark\n")
+    (tmp_path / "index.html").write_text("<!doctype html><title>Mine</title>")
     result = batchcls("run", "images", "-m", model, "--html", place, "--summary", "summary.json")
     assert result.status == 2, result.err
     assert words in result.err
     assert (tmp_path / "tags.tsv").read_text() == "a.jpg\tdark\n"
+    assert (tmp_path / "index.html").read_text() == "<!doctype html><title>Mine</title>"
     assert not (tmp_path / "report.csv").exists()
 
 
+def test_former_page_gives_way_to_the_next(batchcls, model, images, tmp_path):
+    first = batchcls("run", "images", "-m", model, "--html", "page.html")
+    (images / "empty.png").unlink()
+    second = batchcls("run", "images", "-m", model, "--html", "page.html")
+    assert (first.status, second.status) == (3, 3)
+    assert "9 images, 1 unreadable" in words_of(tmp_path / "page.html")
+
+
 def test_former_page_stays_where_the_run_fails(batchcls, model, images, tmp_path):
-    (tmp_path / "page.html").write_text("<former>")
+    former = '<meta name="generator" content="batchcls">'
+    (tmp_path / "page.html").write_text(former)
     result = batchcls(
         *("run", "images", "-m", model, "--html", "page.html"), BATCHCLS_RUN_MIN_IMAGES="99"
     )
     assert result.status == 1
-    assert (tmp_path / "page.html").read_text() == "<former>"
+    assert (tmp_path / "page.html").read_text() == former
     assert [path.name for path in tmp_path.iterdir() if ".tmp" in path.name] == []
 
 

@@ -14,7 +14,7 @@ from batchcls.comparison import Answer, Compared, Comparison, answer_of, matched
 from batchcls.comparisoncsv import DifferencesFile
 from batchcls.errors import UsageError
 from batchcls.importing import importing
-from batchcls.reading import beginning_of
+from batchcls.reading import is_no_page
 from batchcls.reportreading import FORMATS, ReportRows, suffix_of
 from batchcls.terminal import print_json
 from batchcls.text import shown
@@ -134,9 +134,9 @@ def _check_places(
                 f"{option}: {shown(path)} is {what}, and would be lost",
                 hint="Name another file for it.",
             )
-    if html is not None and html != STDOUT and beginning_of(html, 1) not in {b"", b"<"}:
+    if html is not None and html != STDOUT and is_no_page(html):
         raise UsageError(
-            f"--html: {shown(html)} is something else than a page, and would be lost",
+            f"--html: {shown(html)} is something else than a page of batchcls, and would be lost",
             hint="Name another file for it, or remove that one.",
         )
 

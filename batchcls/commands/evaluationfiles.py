@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from batchcls.atomic import STDOUT, AtomicFile
 from batchcls.errors import BatchclsError, UsageError
-from batchcls.reading import beginning_of
+from batchcls.reading import is_no_page
 from batchcls.text import shown
 
 if TYPE_CHECKING:
@@ -151,9 +151,9 @@ def _check_page(html: str) -> None:
     """Refuse what can't be a page, and to replace what is none: tags, a model."""
     if html == STDOUT:
         raise UsageError("--html: a page is a file", hint="Name one: --html evaluation.html")
-    if beginning_of(html, 1) not in {b"", b"<"}:
+    if is_no_page(html):
         raise UsageError(
-            f"--html: {shown(html)} is something else than a page, and would be lost",
+            f"--html: {shown(html)} is something else than a page of batchcls, and would be lost",
             hint="Name another file for it, or remove that one.",
         )
 

@@ -152,7 +152,7 @@ class Replacement:
             return
         _print(verdict, terminal)
         if not verdict.keeps_present:
-            terminal.result(f"{written}, as it is not worse; the former one is {former}")
+            terminal.result(f"{written}, as its log-loss is not higher; the former one is {former}")
             return
         if verdict.is_same:
             terminal.result(f"model       {output} stays as it was: the new one is the same")

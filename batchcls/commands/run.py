@@ -24,7 +24,7 @@ from batchcls.guard.guardian import guarded
 from batchcls.logformat import exit_status_of, words_of
 from batchcls.maxerrors import Allowance, parse_max_errors
 from batchcls.overlap import alone_on, sweep
-from batchcls.reading import beginning_of, stamp_of
+from batchcls.reading import beginning_of, is_no_page, stamp_of
 from batchcls.records import RunSummary
 from batchcls.since import parse_since
 from batchcls.text import shown
@@ -156,13 +156,13 @@ def _plan(settings: Settings, model_option: str | None, *, must_explain: bool) -
     report = STDOUT if to_stdout else reportpath.expanded(run.output, started, model)
     if summary:
         summary = reportpath.expanded(summary, started, model, setting="summary")
-        _check_other("summary", summary, b"{", report=report)
+        _check_other("summary", summary, report=report)
     html = run.html
     if html == STDOUT:
         raise ConfigError("run -> html: a page is a file", hint="Name one: --html report.html")
     if html:
         html = reportpath.expanded(html, started, model, setting="html")
-        _check_other("html", html, b"<", report=report, summary=summary)
+        _check_other("html", html, report=report, summary=summary)
     return RunPlan(
         settings,
         model_option,
@@ -177,18 +177,18 @@ def _plan(settings: Settings, model_option: str | None, *, must_explain: bool) -
     )
 
 
-def _check_other(setting: str, path: str, beginning: bytes, **others: str) -> None:
+def _check_other(setting: str, path: str, **others: str) -> None:
     """Raise ConfigError where a file would take the place of one of the ``others``, or of any else.
 
-    A former one, which has that ``beginning``, may be replaced.
+    A former summary or page may be replaced.
     """
     for what, other in others.items():
         if other and os.path.realpath(path) == os.path.realpath(other):
             raise ConfigError(
                 f"run -> {setting}: {shown(path)} is the {what}", hint="Name another file for it."
             )
-    if beginning_of(path, 1) not in {b"", beginning}:
-        kind = {"summary": "a summary", "html": "a page"}[setting]
+    if is_no_page(path) if setting == "html" else beginning_of(path, 1) not in {b"", b"{"}:
+        kind = {"summary": "a summary", "html": "a page of batchcls"}[setting]
         raise ConfigError(
             f"run -> {setting}: {shown(path)} is something else than {kind}, and would be lost",
             hint="Name another file for it, or remove that one.",

@@ -301,7 +301,7 @@
     saved = serial();
     keep();
     tally();
-    say("Saved. Next: batchcls train tags.tsv corrections.tsv");
+    say(`Saved. Next: ${dock.dataset.next}`);
   }
 
   // ---- Begin
