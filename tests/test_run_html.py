@@ -216,6 +216,18 @@ def test_configuration_names_it_with_the_date(batchcls, model, images, tmp_path)
     assert summary["page"] == str(tmp_path / "reports" / pages[1])
 
 
+def test_no_more_pages_than_are_kept_where_the_report_is_no_file(batchcls, model, images, tmp_path):
+    for day in range(1, 5):
+        (tmp_path / f"2020-01-0{day}.html").write_text("<")
+    arguments = ("run", "images", "-m", model, "--html", "{date}.html")
+    env = {"BATCHCLS_RUN_OUTPUT": "-", "BATCHCLS_RUN_KEEP_REPORTS": "2"}
+    result = batchcls(*arguments, **env)
+    assert result.status == 3, result.err
+    names = sorted(path.name for path in tmp_path.glob("*.html"))
+    assert len(names) == 2
+    assert names[0] == "2020-01-04.html"
+
+
 @pytest.mark.parametrize(
     ("place", "words"),
     [

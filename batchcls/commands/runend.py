@@ -89,13 +89,8 @@ def tell_end(plan: RunPlan, end: End, terminal: Terminal, failure: BaseException
 def finish(plan: RunPlan, end: End, terminal: Terminal) -> ExitStatus:
     """Print what was found, and what a person should know; give the exit status."""
     run, summary = plan.settings.run, end.summary
-    if plan.report != STDOUT and run.keep_reports and (summary.images or summary.left_out):
-        model = model_name(plan.settings, plan.model_option)
-        gone = reportpath.prune(plan.template, model, run.keep_reports, plan.report, terminal.warn)
-        for path in gone:
-            terminal.detail(f"deleted the former report {shown(path)}")
-        if plan.html and reportpath.changes(run.html):
-            reportpath.prune(run.html, model, run.keep_reports, plan.html, terminal.warn)
+    if run.keep_reports and (summary.images or summary.left_out):
+        _prune(plan, terminal)
     if not terminal.json:
         with contextlib.suppress(OutputError):  # the report is there, whoever reads the table
             print_result(plan, summary, plan.html if end.page_written else "", terminal)
@@ -113,3 +108,14 @@ def finish(plan: RunPlan, end: End, terminal: Terminal) -> ExitStatus:
         roots = ", ".join(shown(root) for root in run.images)
         terminal.warn(f"no images found in {roots}")
     return ExitStatus.OK if allowed else ExitStatus.UNREADABLE
+
+
+def _prune(plan: RunPlan, terminal: Terminal) -> None:
+    """Delete the oldest reports, and pages, but for as many as are to be kept."""
+    run, model = plan.settings.run, model_name(plan.settings, plan.model_option)
+    if plan.report != STDOUT:
+        gone = reportpath.prune(plan.template, model, run.keep_reports, plan.report, terminal.warn)
+        for path in gone:
+            terminal.detail(f"deleted the former report {shown(path)}")
+    if plan.html and reportpath.changes(run.html):
+        reportpath.prune(run.html, model, run.keep_reports, plan.html, terminal.warn)
