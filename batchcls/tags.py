@@ -27,7 +27,7 @@ LABEL_COLUMNS = ("label", "class", "tag", "category", "target")
 _CLASSES_HINT = "A folder of tags holds one sub-folder per class, with that class's images in it."
 _FILE_HINT = (
     "Each line is: path, tab, label. Or the file is a CSV whose first line names the columns "
-    "path and label."
+    "path and label. Paths are absolute, or relative to --images, by default the file's folder."
 )
 
 
