@@ -35,7 +35,9 @@ def run(
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", "-o", help="The report, .csv, .jsonl or .parquet; - is standard output."
+            "--output",
+            "-o",
+            help="The report: .csv, .jsonl, .parquet; - is standard output (default: report.csv).",
         ),
     ] = None,
     top: TopOption = None,

@@ -15,6 +15,7 @@ from .conftest import ASSETS, ROOT
 DEMO = {
     ("run", "images"): ["assets/images"],
     ("run", "model"): "demo.batchcls",
+    ("run", "html"): "report.html",
     ("train", "tags"): "assets/tags.tsv",
     ("train", "images"): "assets/images",
 }
