@@ -151,7 +151,7 @@ def _shown(value: object) -> object:
 
 @cache
 def _source(name: str) -> str:
-    return resources.files("batchcls.pages").joinpath(_TEMPLATES, name).read_text("utf-8")
+    return (resources.files("batchcls.pages") / _TEMPLATES / name).read_text("utf-8")
 
 
 def _style(name: str) -> Markup:
