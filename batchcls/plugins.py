@@ -103,6 +103,11 @@ class Registry:
 
     def report_format(self, suffix: str) -> ReportFormat:
         """Look a report format up; PluginError lists those that exist."""
+        if suffix in {".html", ".htm"} and suffix not in self.report_formats:
+            raise PluginError(
+                f"there is no report format '{suffix}'",
+                hint="A page is written besides the report: --html report.html",
+            )
         return self._get("report format", suffix, self.report_formats)
 
     def owner(self, kind: str, name: str) -> str:

@@ -163,15 +163,18 @@ def _digest(path: str, max_bytes: int) -> bytes:
         return b""
 
 
-def previous_path(path: str) -> str:
-    """Give the place that a model is kept at: ``model.previous.batchcls``, beside it."""
+def previous_path(path: str, *, usable: bool = True) -> str:
+    """Give the place that a model is kept at: ``model.previous.batchcls``, beside it.
+
+    One that can't be used is ``model.unusable.batchcls``: the last one that can be stays.
+    """
     stem, suffix = os.path.splitext(path)
-    return f"{stem}.previous{suffix}"
+    return f"{stem}.{'previous' if usable else 'unusable'}{suffix}"
 
 
-def check_previous(path: str) -> None:
+def check_previous(path: str, *, usable: bool = True) -> None:
     """Raise UsageError where the model at ``path`` can't be kept, as something else is there."""
-    previous = previous_path(path)
+    previous = previous_path(path, usable=usable)
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(os.lstat(previous).st_mode):
             raise UsageError(
@@ -180,12 +183,12 @@ def check_previous(path: str) -> None:
             )
 
 
-def keep_previous(path: str) -> str:
+def keep_previous(path: str, *, usable: bool = True) -> str:
     """Give the model at ``path`` a second name, :func:`previous_path`, in one step.
 
     It stays where it is. Raises BatchclsError, and then nothing has changed.
     """
-    previous = previous_path(path)
+    previous = previous_path(path, usable=usable)
     folder = os.path.dirname(previous)
     temporary = os.path.join(folder, f".batchcls-{secrets.token_hex(8)}.tmp")
     source = os.path.realpath(path)

@@ -270,12 +270,14 @@ def test_where_there_is_no_model_yet_the_new_one_is_written(data, capsys):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"something else"])
 def test_a_model_that_can_not_be_used_gives_way_but_is_kept(data, capsys, content):
     MODEL.write_bytes(content)
+    PREVIOUS.write_bytes(b"the last one that could be used")
     train("data/tags.tsv")
-    assert PREVIOUS.read_bytes() == content
+    assert Path("model.unusable.batchcls").read_bytes() == content
+    assert PREVIOUS.read_bytes() == b"the last one that could be used"
     assert Model.load(MODEL).classes == ["dark", "light"]
     told = capsys.readouterr()
     assert "warning: there is no comparing with the present model: model.batchcls: " in told.err
-    assert "; the former one, which can't be used, is model.previous.batchcls\n" in told.out
+    assert "; the former one, which can't be used, is model.unusable.batchcls\n" in told.out
 
 
 def test_where_the_former_model_could_not_be_kept_nothing_is_done(data):

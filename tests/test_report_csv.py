@@ -175,6 +175,7 @@ def test_standard_output_gets_the_report_and_nothing_else(images, tmp_path, batc
         ("no/report.csv", 2, "the folder"),
         ("/dev/full", 1, "/dev/full: can't be written: No space left on device"),
         ("report.xyz", 2, "there is no report format '.xyz'"),
+        ("report.html", 2, "A page is written besides the report: --html report.html"),
     ],
 )
 def test_a_report_that_cannot_be_written_ends_the_command_with_a_message(

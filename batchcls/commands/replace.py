@@ -78,11 +78,11 @@ class Replacement:
         self.present: Model | None = None
         self._score: Score | None = None
         if self.exists:
-            replacing.check_previous(output)
             try:
                 self.present = Model.from_file(output, modelfile.read(output))
             except ModelFileError as error:
                 terminal.warn(f"there is no comparing with the present model: {error.message}")
+            replacing.check_previous(output, usable=self.present is not None)
         self._held_out: list[TaggedImage] = []
         if held_out is not None:
             images = settings.train.images
@@ -136,7 +136,7 @@ class Replacement:
                 hint="It was left as it is now. To compare with it: train again.",
             )
         if self.exists:
-            replacing.keep_previous(self._output)
+            replacing.keep_previous(self._output, usable=self.present is not None)
 
     def tell(self, verdict: Verdict | None, size: str) -> None:
         """Print what was compared, and which model is there now; ``size`` is that of the new one.
@@ -144,7 +144,8 @@ class Replacement:
         Raises OutputError.
         """
         terminal, output = self._terminal, shown(self._output)
-        former = shown(replacing.previous_path(self._output))
+        usable = self.present is not None
+        former = shown(replacing.previous_path(self._output, usable=usable))
         written = f"model       {output} {size}"
         if verdict is None:
             after = f"; the former one, which can't be used, is {former}" if self.exists else ""
