@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from batchcls.errors import ConfigError
+from batchcls.locations import is_url
 from batchcls.reportpath import literal
 from batchcls.text import shown
 
@@ -20,7 +21,7 @@ else:
 
 # What stands outside the sections: lists, and sections of sections.
 LISTS = ("plugins", "installed_plugins")
-TABLES = ("classifier", "featurizer")
+TABLES = ("classifier", "featurizer", "engine", "filesystem")
 # In a configuration file these are relative to its folder, so that cron's does not matter.
 _PATHS = {
     *(("run", "images"), ("run", "output"), ("train", "tags"), ("train", "images")),
@@ -80,10 +81,10 @@ def _is_file_name(model: str) -> bool:
 
 
 def below(folder: str, value: Any) -> Any:  # noqa: ANN401 - not yet checked
-    """Give a path, or each of a list, as it is below ``folder``."""
+    """Give a path, or each of a list, as it is below ``folder``; a URL as it is."""
     if isinstance(value, list):
         return [below(folder, item) for item in value]
-    if not isinstance(value, str) or value in {"", "-"}:
+    if not isinstance(value, str) or value in {"", "-"} or is_url(value):
         return value
     return os.path.join(folder, os.path.expanduser(value))
 

@@ -41,6 +41,7 @@ class RunSettings(msgspec.Struct, forbid_unknown_fields=True):
     summary: str = ""
     html: str = ""
     on_end: list[str] = []
+    engine: str = "local"
 
 
 class TrainSettings(msgspec.Struct, forbid_unknown_fields=True):
@@ -85,6 +86,14 @@ class StoreSettings(msgspec.Struct, forbid_unknown_fields=True):
     enabled: bool = True
     folder: str = ""
     max_gigabytes: Annotated[float, Meta(ge=0)] = 10.0
+
+
+class StorageSettings(msgspec.Struct, forbid_unknown_fields=True):
+    """``[storage]``: how images at URLs are read."""
+
+    connections: Annotated[int, Meta(ge=1, le=1024)] = 16
+    retries: Annotated[int, Meta(ge=0, le=100)] = 5
+    timeout: Annotated[float, Meta(gt=0, le=3600)] = 30.0
 
 
 class ReportSettings(msgspec.Struct, forbid_unknown_fields=True):
@@ -137,22 +146,25 @@ _CHOICES = {
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
-    """All settings, a section each, but for four.
+    """All settings, a section each, but for six.
 
-    ``plugins`` are files, ``installed_plugins`` patterns of packages; ``classifier`` and
-    ``featurizer`` hold the options of each by name (``[classifier.knn]``), which are checked when
-    it is known what they belong to.
+    ``plugins`` are files, ``installed_plugins`` patterns of packages; ``classifier``,
+    ``featurizer`` and ``engine`` hold the options of each by name (``[classifier.knn]``), which are
+    checked when it is known what they belong to, ``filesystem`` those of fsspec's by protocol.
     """
 
     plugins: list[str] = []
     installed_plugins: list[str] = msgspec.field(default_factory=lambda: ["*"])
     classifier: Options = {}
     featurizer: Options = {}
+    engine: Options = {}
+    filesystem: Options = {}
     run: RunSettings = msgspec.field(default_factory=RunSettings)
     train: TrainSettings = msgspec.field(default_factory=TrainSettings)
     scan: ScanSettings = msgspec.field(default_factory=ScanSettings)
     decode: DecodeSettings = msgspec.field(default_factory=DecodeSettings)
     store: StoreSettings = msgspec.field(default_factory=StoreSettings)
+    storage: StorageSettings = msgspec.field(default_factory=StorageSettings)
     report: ReportSettings = msgspec.field(default_factory=ReportSettings)
     log: LogSettings = msgspec.field(default_factory=LogSettings)
     models: ModelsSettings = msgspec.field(default_factory=ModelsSettings)
@@ -165,6 +177,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "scan": ScanSettings,
     "decode": DecodeSettings,
     "store": StoreSettings,
+    "storage": StorageSettings,
     "report": ReportSettings,
     "log": LogSettings,
     "models": ModelsSettings,

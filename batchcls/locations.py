@@ -1,0 +1,59 @@
+"""Locations: a path on this machine, or a URL that fsspec opens. Nothing here is heavy.
+
+A URL is ``s3://bucket/key``, ``https://host/name``, or chained as fsspec has it, the outermost
+first: ``zip://inner/folder::s3://bucket/photos.zip``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+
+# One letter is a drive of Windows.
+_PROTOCOL = r"[A-Za-z][A-Za-z0-9+.-]+"
+_URL = re.compile(rf"{_PROTOCOL}(?:::{_PROTOCOL})*://")
+_PROTOCOLS = re.compile(rf"(?:^|::)({_PROTOCOL})(?=::|://)")
+_FILE = "file://"
+# A password, and what a signed address ends with.
+_PASSWORD = re.compile(r"(://[^/@:\s]*):[^/@\s]+@")
+_SIGNATURE = re.compile(r"\?\S*?(?=::|$)")
+# Inside of a file that is named by itself: zip://photos.zip is all that is in photos.zip.
+_ARCHIVES = ("zip://", "tar://")
+
+
+def is_url(location: str) -> bool:
+    """Tell whether it is a URL, and not a path on this machine."""
+    return _URL.match(location) is not None
+
+
+def any_url(locations: Iterable[str]) -> bool:
+    """Tell whether one of them is a URL."""
+    return any(is_url(location) for location in locations)
+
+
+def normalised(location: str) -> str:
+    """Give a path for ``file://``, and the chained form of an archive that stands alone."""
+    if location.startswith(_FILE):
+        return location.removeprefix(_FILE)
+    if location.startswith(_ARCHIVES) and "::" not in location:
+        protocol, _, archive = location.partition("://")
+        return f"{protocol}://::{archive}"
+    return location
+
+
+def protocols(url: str) -> list[str]:
+    """List the protocols of a URL, the outermost first."""
+    return _PROTOCOLS.findall(url)
+
+
+def absolute(location: str) -> str:
+    """Give a location that does not depend on the current folder."""
+    return location if is_url(location) else os.path.abspath(location)
+
+
+def without_secrets(url: str) -> str:
+    """Give a URL that may be told: without a password or a signature."""
+    if not is_url(url):
+        return url
+    return _SIGNATURE.sub("", _PASSWORD.sub(r"\1@", url)) if "://" in url else url

@@ -1,0 +1,1 @@
+"""Images, models and reports that are at a URL: object storage, HTTP, archives, through fsspec."""
