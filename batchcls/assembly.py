@@ -7,19 +7,24 @@ from collections.abc import Container
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from batchcls import fingerprint
+from batchcls import fingerprint, locations
 from batchcls.context import Context
+from batchcls.errors import ConfigError
+from batchcls.locations import any_url, is_url, normalised
+from batchcls.options import checked_options, made
 from batchcls.plugins import registry
 from batchcls.records import ReportRequest
 from batchcls.scanrules import ScanRules
+from batchcls.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from batchcls.decode import Decoder
     from batchcls.engines.local import LocalEngine
-    from batchcls.interfaces import ReportFormat
+    from batchcls.interfaces import Engine, ReportFormat
     from batchcls.outline import Outline
+    from batchcls.remote.reading import RemoteFiles
     from batchcls.settings import Settings
     from batchcls.store.memory import StoreMemory
     from batchcls.store.store import Store
@@ -43,6 +48,9 @@ def scan_rules(
     never = set()
     for path in skip:
         if path in {"", STDOUT}:
+            continue
+        if is_url(path):
+            never.add(path)
             continue
         folder, name = os.path.split(os.path.abspath(path))
         # By its own name and, where it is a link, by its target's.
@@ -97,6 +105,18 @@ def decoder(settings: Settings) -> Decoder:
     return Decoder(settings.decode.max_pixels)
 
 
+def remote_files(settings: Settings, touch: Callable[[], object]) -> RemoteFiles | None:
+    """Give what lists and reads the images of a run where any are at URLs, and otherwise None.
+
+    ``touch`` is called while a storage is waited for.
+    """
+    if not any_url(map(normalised, settings.run.images)):
+        return None
+    from batchcls.remote.reading import RemoteFiles
+
+    return RemoteFiles(settings, touch)
+
+
 def engine(settings: Settings) -> LocalEngine:
     """Give the engine."""
     from batchcls.engines.local import LocalEngine
@@ -109,24 +129,39 @@ def context(settings: Settings, terminal: Terminal) -> Context:
     return Context(settings, say=terminal.say, warn=terminal.warn, progress=terminal.download)
 
 
-def lazy_engine(settings: Settings) -> LazyEngine:
-    """Give the engine, which is loaded when it is first used."""
-    return LazyEngine(settings)
+def run_engine(settings: Settings, terminal: Terminal) -> LazyEngine:
+    """Give the engine that ``[run] engine`` names, which is made when it is first used.
+
+    Raises UsageError where there is none of that name, or an option of it is wrong.
+    """
+    name = settings.run.engine
+    provider = registry().engine(name)
+    owner = f"the engine {shown(name)}"
+    options = checked_options(owner, provider.create, settings.engine.get(name, {}))
+    told = context(settings, terminal)
+    distant = bool(getattr(provider, "distant", False))
+    return LazyEngine(lambda: made(owner, provider.create, told, options=options), distant)
 
 
 class LazyEngine:
-    """The engine that the settings ask for, loaded when there is work for it."""
+    """An engine that is made when there is work for it; ``distant`` as its provider has it."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, make: Callable[[], Engine], distant: bool) -> None:
+        self._make, self.distant = make, distant
 
     def map(self, work: Callable[[Item], Result], chunks: Iterable[Item]) -> Iterator[Result]:
         """Yield ``work(chunk)`` for each chunk."""
-        return engine(self._settings).map(work, chunks)
+        return self._make().map(work, chunks)
 
 
 def store_folder(settings: Settings) -> str:
-    """Give the folder of the store, which may not exist yet."""
+    """Give the folder of the store, which may not exist yet. Raises ConfigError for a URL."""
+    if is_url(settings.store.folder):
+        raise ConfigError(
+            f"store -> folder: {shown(settings.store.folder)}: the store is a folder, on a disk of "
+            "this machine",
+            hint="Name a folder, or leave it out.",
+        )
     if settings.store.folder:
         return settings.store.folder
     import platformdirs
@@ -186,8 +221,8 @@ def model_memory(
 
 
 def absolute(path: str) -> str:
-    """Give a path that does not depend on the current folder."""
-    return os.path.abspath(path)
+    """Give a path that does not depend on the current folder; a URL as it is."""
+    return locations.absolute(path)
 
 
 def report_format(output: str) -> ReportFormat:

@@ -11,9 +11,10 @@ import sys
 import weakref
 import zlib
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Protocol
 
 from batchcls.errors import BatchclsError, UsageError
+from batchcls.locations import is_url, normalised, without_secrets
 from batchcls.text import shown
 
 STDOUT = "-"
@@ -21,7 +22,44 @@ STDOUT = "-"
 # What a file system says that can't sync; the others mean that the bytes are not safe.
 _CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 # What the system says where there is no room; EDQUOT is of a user's share of it.
-_FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
+FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
+
+
+class OutputFile(Protocol):
+    """A file that is begun, and appears at ``path`` whole, or not at all."""
+
+    path: str
+    file: IO[bytes]
+
+    def write(self, data: bytes) -> None:
+        """Add ``data``."""
+        ...
+
+    def commit(self) -> None:
+        """Put the file in its place. After a failure nothing of it is left."""
+        ...
+
+    def discard(self) -> None:
+        """Remove what was written; once it is in its place this does nothing."""
+        ...
+
+
+def output_file(path: str) -> OutputFile:
+    """Begin the file at ``path``: a path on this machine, ``-``, or a URL.
+
+    Raises UsageError where ``path`` can't be a file, BatchclsError where writing fails; at once,
+    as far as can be asked before the work.
+    """
+    return _begun(path)
+
+
+def _begun(path: str, *, check: bool = True, retries: int | None = None) -> OutputFile:
+    path = normalised(path)  # file://
+    if not is_url(path):
+        return AtomicFile(path)
+    from batchcls.remote.writing import RemoteFile
+
+    return RemoteFile(path, check=check, retries=retries)
 
 
 class AtomicFile:
@@ -39,6 +77,11 @@ class AtomicFile:
         self.path = path
         self._temporary: str | None = None
         self._replaces = False
+        if is_url(path):
+            raise UsageError(
+                f"{shown(without_secrets(path))}: a URL, where a file on this machine is needed",
+                hint="Name a file, and copy it.",
+            )
         if path != STDOUT and ("\0" in path or os.path.basename(path) in {"", ".", ".."}):
             raise UsageError(
                 f"{shown(path) or 'an empty path'}: not a file's name",
@@ -128,7 +171,7 @@ class AtomicFile:
         """Say what is left of what was there, and what to do."""
         if self.path == STDOUT:
             return "Let it lead elsewhere, or name a file."
-        what = "Make room, or name" if error.errno in _FULL else "Name"
+        what = "Make room, or name" if error.errno in FULL else "Name"
         untouched = "What stood there before is untouched. " if self._replaces else ""
         return f"{untouched}{what} a file elsewhere."
 
@@ -142,8 +185,10 @@ def _temporary_name(target: str) -> tuple[str, str]:
 def remove_left_over(path: str) -> None:
     """Remove what processes that were killed while they wrote ``path`` have left of it.
 
-    To be called only while nobody writes it.
+    To be called only while nobody writes it. At a URL nothing is ever left.
     """
+    if is_url(path):
+        return
     target = os.path.realpath(path)
     folder, (beginning, ending) = os.path.dirname(target), _temporary_name(target)
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
@@ -152,9 +197,12 @@ def remove_left_over(path: str) -> None:
                 _remove(entry.path)
 
 
-def write_atomically(path: str, data: bytes) -> None:
-    """Write a whole file in one step. Raises as AtomicFile does."""
-    file = AtomicFile(path)
+def write_atomically(path: str, data: bytes, *, retries: int | None = None) -> None:
+    """Write a whole file, at a path or a URL, in one step. Raises as output_file does.
+
+    ``retries`` is how often more to try it at a URL, by default as often as the settings say.
+    """
+    file = _begun(path, check=False, retries=retries)
     try:
         file.write(data)
         file.commit()

@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
+from batchcls.errors import DecodeError
 from batchcls.guard.board import Stage
+from batchcls.locations import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchcls.extraction import Squares
     from batchcls.framing import Framing
-    from batchcls.guard.flight import Flight
     from batchcls.guard.verdicts import Verdicts
     from batchcls.settings import DecodeSettings
+
+
+class Steps(Protocol):
+    """What is told of each step: the flight recorder, or, in a distant worker, a watch."""
+
+    def entering(
+        self, stage: Stage, path: str, content: bytes = b""
+    ) -> AbstractContextManager[None]:
+        """Be told what is done to ``path`` within a ``with``."""
+        ...
+
+    def touch(self) -> None:
+        """Be told that it gets on."""
+        ...
 
 
 @dataclass(frozen=True)
 class Careful:
     """Writes down what is being done to which file, and keeps away from what did harm."""
 
-    flight: Flight
+    flight: Steps
     verdicts: Verdicts
     settings: DecodeSettings
 
@@ -56,21 +73,52 @@ class Careful:
         return self.verdicts.reason(path)
 
     def apart(
-        self, path: str, digest: bytes, framings: Sequence[Framing], input_size: int
+        self,
+        path: str,
+        digest: bytes,
+        framings: Sequence[Framing],
+        input_size: int,
+        file: IO[bytes],
     ) -> Squares | None:
-        """Decode and frame a suspect in a process of its own; None for what is none."""
+        """Decode and frame a suspect in a process of its own; None for what is none.
+
+        What is at a URL is written to a file for it.
+        """
         if not self.verdicts.is_suspect(path, digest):
             return None
         from batchcls.guard.apart import decode_apart
 
         decode = self.settings
-        return decode_apart(
-            path,
-            framings,
-            input_size,
-            max_pixels=decode.max_pixels,
-            max_bytes=decode.max_bytes,
-            pillow_plugins=decode.pillow_plugins,
-            seconds=decode.max_seconds,
-            content=digest,
-        )
+        with _on_this_machine(path, file) as place:
+            return decode_apart(
+                place,
+                framings,
+                input_size,
+                max_pixels=decode.max_pixels,
+                max_bytes=decode.max_bytes,
+                pillow_plugins=decode.pillow_plugins,
+                seconds=decode.max_seconds,
+                content=digest,
+            )
+
+
+@contextmanager
+def _on_this_machine(path: str, file: IO[bytes]) -> Iterator[str]:
+    """Give a path of what ``file`` holds: its own, or that of a copy of what is at a URL."""
+    if not is_url(path):
+        yield path
+        return
+    import shutil
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="batchcls-", ignore_cleanup_errors=True) as folder:
+        place = os.path.join(folder, "image")
+        try:
+            with open(place, "wb") as copy:
+                file.seek(0)
+                shutil.copyfileobj(file, copy)
+            file.seek(0)
+        except OSError as error:
+            why = error.strerror or error
+            raise DecodeError(f"can't be kept in {folder}: {why}", lasting=False) from error
+        yield place

@@ -70,6 +70,8 @@ class ChunkClassifier:
 
     def __call__(self, files: Sequence[ImageFile]) -> list[Outcome]:
         """Work on one chunk."""
+        if not files:
+            return []
         extracted = self.extractor(files)
         predictions = self._predictions(files, extracted)
         if self.picks is not None:

@@ -18,6 +18,7 @@ from batchcls.clicompare import compare
 from batchcls.clievaluate import evaluate
 from batchcls.cligroup import Group
 from batchcls.clilists import models_app, plugins
+from batchcls.climerge import merge
 from batchcls.clioptions import (
     ConfigOption,
     ExplainOption,
@@ -94,6 +95,7 @@ def predict(
 
 
 app.command()(compare)
+app.command()(merge)
 
 
 @app.command()

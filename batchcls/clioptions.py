@@ -68,10 +68,12 @@ _ON_END_VARIABLE = "BATCHCLS_RUN_ON_END"
 def settings_of(config: str | None) -> Settings:
     """Read the settings, and let the plugins that they name be found."""
     from batchcls.plugins import use_plugins
+    from batchcls.remote.filesystems import use_settings
     from batchcls.settings import load_settings
 
     settings = load_settings(config, os.environ)
     use_plugins(settings.plugins, settings.installed_plugins)
+    use_settings(settings)
     return settings
 
 

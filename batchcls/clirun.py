@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +26,9 @@ from batchcls.clioptions import (
     settings_of,
 )
 from batchcls.importing import importing
+
+if TYPE_CHECKING:
+    from batchcls.settings import Settings
 
 
 def run(
@@ -69,6 +73,14 @@ def run(
         str | None,
         typer.Option("--since", help="Take files modified since: 2026-11-24, 36h, 7d."),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="K/N",
+            help="Take one of N parts: 3/16 is the third of 16. `batchcls merge` joins reports.",
+        ),
+    ] = None,
     max_errors: Annotated[
         str | None,
         typer.Option("--max-errors", help="Unreadable images allowed: a number, or 5%."),
@@ -89,6 +101,14 @@ def run(
     log_format: Annotated[
         str | None, typer.Option("--log-format", help="text (the default) or json, on stderr.")
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option("--engine", help="Where images are worked on: local (the default), dask, …"),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", help="The cluster of that engine: tcp://HOST:8786, or a file."),
+    ] = None,
     config: ConfigOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -102,11 +122,15 @@ def run(
         jobs=jobs,
         new_only=new_only,
         since=since,
+        shard=shard,
         max_errors=max_errors,
         wait=wait,
         summary=summary,
         html=html,
+        engine=engine,
     )
+    if scheduler is not None:
+        settings.engine.setdefault(settings.run.engine, {})["scheduler"] = scheduler
     override(
         settings.report,
         top=top,
@@ -117,6 +141,12 @@ def run(
     )
     override(settings.store, enabled=store)
     override(settings.log, format=log_format)
+    if shard is not None:
+        from batchcls.sharding import parse_shard
+
+        parse_shard(shard)  # an empty one, of a variable that is not set, must not take all
+    if settings.run.shard and output is None:
+        _name_by_shard(settings, config)
     if output is not None:
         from batchcls.reportpath import changes
 
@@ -145,3 +175,11 @@ def run(
         from batchcls.commands.run import run_command
 
     raise typer.Exit(run_command(settings, model, terminal, must_explain=explain is True))
+
+
+def _name_by_shard(settings: Settings, config: str | None) -> None:
+    """Let each shard's report have a name of its own, where nobody has chosen one."""
+    from batchcls.settings import default_output
+
+    if settings.run.output == default_output(config, os.environ):
+        settings.run.output = default_output(config, os.environ, ending="-{shard}")

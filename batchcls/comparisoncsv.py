@@ -10,7 +10,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from batchcls.atomic import AtomicFile
+from batchcls.atomic import output_file
 from batchcls.comparison import Answer, Difference
 from batchcls.reportcolumns import SCORE_DECIMALS
 from batchcls.reports.csv import cell_path
@@ -26,12 +26,12 @@ _BLOCK = 1000
 class DifferencesFile:
     """Writes the differences to ``path``, ``-`` being standard output; there whole or not at all.
 
-    Raises as AtomicFile does.
+    Raises as output_file does.
     """
 
     def __init__(self, path: str) -> None:
         self._rows: list[Sequence[str]] = [COLUMNS]
-        self._file = AtomicFile(path)
+        self._file = output_file(path)
 
     def add(self, difference: Difference) -> None:
         """Add a row."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchcls.errors import DecodeError
 from batchcls.framing import Framing
-from batchcls.reading import opened
+from batchcls.reading import Files, LocalFiles
 from batchcls.thumbnails import LONG_SIDE, shrunk, thumbnail
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Drawer:
     decoder: Decoder
     care: Care
     max_bytes: int
+    files: Files = field(default_factory=LocalFiles)
 
     def __call__(self, entries: Sequence[Entry]) -> list[bytes | None]:
         """Work on one chunk."""
@@ -46,10 +47,10 @@ class Drawer:
             raise DecodeError(reason)
         with contextlib.ExitStack() as stack:
             with self.care.drawing(path):
-                content = stack.enter_context(opened(path, self.max_bytes))
+                content = stack.enter_context(self.files.opened(path, self.max_bytes))
             if content.digest != entry.digest:
                 raise DecodeError("another file than before")
-            squares = self.care.apart(path, content.digest, [Framing.PAD], LONG_SIDE)
+            squares = self.care.apart(path, content.digest, [Framing.PAD], LONG_SIDE, content.file)
             if squares is not None:
                 return squares[0]
             with self.care.drawing(path, content.digest):

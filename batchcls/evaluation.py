@@ -14,13 +14,14 @@ import numpy as np
 from batchcls.confidence import Confidence, confidence_of
 from batchcls.crossvalidation import losses
 from batchcls.errors import PluginFailedError, TagsError
-from batchcls.pipeline import Engine, chunked
+from batchcls.pipeline import chunked
 from batchcls.records import ImageFile, Prediction, TaggedImage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from batchcls.classification import ChunkClassifier
+    from batchcls.interfaces import Engine
     from batchcls.selection import Selection
 
 

@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING, Protocol
 from batchcls.errors import DecodeError, Fault
 from batchcls.featurize import featurize_each
 from batchcls.framing import Framing, frame
-from batchcls.reading import Content, Identity, identify, opened
+from batchcls.locations import is_url
+from batchcls.reading import Content, Files, Identity, LocalFiles
 from batchcls.records import ImageFile, KnownContent
 
 if TYPE_CHECKING:
@@ -64,9 +65,17 @@ class Care(Protocol):
         ...
 
     def apart(
-        self, path: str, digest: bytes, framings: Sequence[Framing], input_size: int
+        self,
+        path: str,
+        digest: bytes,
+        framings: Sequence[Framing],
+        input_size: int,
+        file: IO[bytes],
     ) -> Squares | None:
-        """Decode and frame a file in a process of its own, if it is to be; DecodeError as usual."""
+        """Decode and frame a file in a process of its own, if it is to be; DecodeError as usual.
+
+        ``file`` is what it holds, for one that has no path there.
+        """
         ...
 
     def touch(self) -> None:
@@ -116,6 +125,7 @@ class NoCare:
         digest: bytes,  # noqa: ARG002
         framings: Sequence[Framing],  # noqa: ARG002
         input_size: int,  # noqa: ARG002
+        file: IO[bytes],  # noqa: ARG002
     ) -> Squares | None:
         """Leave it to the caller."""
         return None
@@ -170,7 +180,7 @@ class Extracted:
 class Extractor:
     """Files → features, in each of ``framings``; each file is decoded once, or not at all.
 
-    ``shrink`` makes a small picture of each that is decoded.
+    ``shrink`` makes a small picture of each that is decoded; ``files`` is where they are read.
     """
 
     decoder: Decoder
@@ -180,6 +190,7 @@ class Extractor:
     memory: Memory = field(default_factory=NoMemory)
     care: Care = field(default_factory=NoCare)
     shrink: Callable[[Picture | Samples], NDArray[np.uint8]] | None = None
+    files: Files = field(default_factory=LocalFiles)
 
     def __call__(self, files: Sequence[ImageFile]) -> Extracted:
         """Work on one chunk."""
@@ -230,7 +241,7 @@ class Extractor:
         """Give the features of a file's content, if they are known, or else its framed pixels."""
         with contextlib.ExitStack() as stack:
             with self.care.reading(path):
-                content = stack.enter_context(opened(path, self.max_bytes))
+                content = stack.enter_context(self.files.opened(path, self.max_bytes))
             try:
                 known, reason = self.memory.lookup(content.digest)
                 if reason is not None:
@@ -247,10 +258,13 @@ class Extractor:
 
     def _decoded(self, content: Content, path: str, source: Source) -> Squares:
         size = self.featurizer.input_size
-        squares = self.care.apart(path, content.digest, self.framings, size)
+        squares = self.care.apart(path, content.digest, self.framings, size, content.file)
         if squares is not None:
-            if content.identity is None or content.identity != identify(path):
-                content.digest = b""  # it was opened a second time, and may have been another
+            # A file on this machine was opened a second time, and may have been another.
+            if not is_url(path) and (
+                content.identity is None or content.identity != self.files.identify(path)
+            ):
+                content.digest = b""
             if self.shrink is not None:
                 source.pixels = squares[0]  # all that there is of it
             return squares

@@ -11,12 +11,13 @@ import hashlib
 import os
 import platform
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from batchcls import __version__
 from batchcls.text import shown
 from batchcls.thumbnails import FORM
 
@@ -91,6 +92,22 @@ def predicting(settings: Settings, manifest: Manifest, model_digest: str) -> str
     features = featurizing(settings, manifest, manifest.featurizer.framing)
     packages = _versions([*_CLASSIFIERS, *_with_requirements(manifest.classifier.plugin)])
     return f"model {model_digest} classifying={CLASSIFYING} {packages} {features}"
+
+
+def installed() -> dict[str, str]:
+    """Give what has to be the same on two machines for the same results: versions, by name."""
+    packages = (*_DECODERS, *_RESIZERS, *_RUNTIMES, *_CLASSIFIERS)
+    found = {name: _version(name) for name in dict.fromkeys(packages)}
+    return {"batchcls": __version__, "machine": platform.machine(), **found}
+
+
+def differing(needed: Mapping[str, str], found: Mapping[str, str]) -> str:
+    """Say which versions are others than are needed; nothing where none is."""
+    return ", ".join(
+        f"{shown(name)} {shown(found.get(name) or 'missing')}, not {shown(version or 'missing')}"
+        for name, version in needed.items()
+        if found.get(name, "") != version
+    )
 
 
 def _files(settings: Settings) -> str:

@@ -31,7 +31,13 @@ from typing import Any
 
 import pluggy
 
-from batchcls.interfaces import Classifier, FeaturizerProvider, ReadyModel, ReportFormat
+from batchcls.interfaces import (
+    Classifier,
+    EngineProvider,
+    FeaturizerProvider,
+    ReadyModel,
+    ReportFormat,
+)
 from batchcls.records import Prediction, RunInfo, RunSummary
 
 PROJECT = "batchcls"
@@ -58,6 +64,11 @@ def batchcls_report_formats() -> Sequence[ReportFormat]:  # type: ignore[empty-b
 @hookspec
 def batchcls_ready_models() -> Sequence[ReadyModel]:  # type: ignore[empty-body]
     """Give models that need no training. Load nothing yet: ``load`` is called when one is."""
+
+
+@hookspec
+def batchcls_engines() -> Sequence[EngineProvider]:  # type: ignore[empty-body]
+    """Give engines, which say where images are worked on; ``--engine`` chooses among them."""
 
 
 @hookspec

@@ -13,10 +13,10 @@ in the model, as JSON. In a configuration, an option named ``path`` is relative 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from batchcls.context import Context
     from batchcls.model import Model
     from batchcls.records import Prediction, ReportRequest
+
+Chunk = TypeVar("Chunk")
+Result = TypeVar("Result")
 
 
 @runtime_checkable
@@ -156,7 +159,11 @@ class ReportFormat(Protocol):
     """The ending of ``--output`` that chooses it, lower-case, with the dot."""
 
     def open(self, path: str, asked: ReportRequest) -> ReportWriter:
-        """Begin a report at ``path`` (``-`` is standard output) that holds what is asked for."""
+        """Begin a report at ``path`` that holds what is asked for.
+
+        ``path`` may be ``-``, which is standard output, or a URL: ``batchcls.atomic.output_file``
+        writes to each, whole or not at all.
+        """
         ...
 
 
@@ -174,4 +181,65 @@ class ReadyModel(Protocol):
 
     def load(self, context: Context) -> Model:
         """Make the model. Raises BatchclsError if it can't be had."""
+        ...
+
+
+class Engine(Protocol):
+    """Where chunks of images are worked on: threads of this machine, or a cluster."""
+
+    def map(self, work: Callable[[Chunk], Result], chunks: Iterable[Chunk]) -> Iterator[Result]:
+        """Yield ``work(chunk)`` for each chunk, in the order of the chunks.
+
+        The chunks are a stream, to be drawn no further ahead than keeps the engine busy, by one
+        thread at a time; one may be empty, and costs nothing. What the work or the stream raises is
+        raised here. When the iteration is given up, what is in work may be.
+        """
+        ...
+
+
+class DistantEngine(Engine, Protocol):
+    """An engine whose work is done by other processes, on whatever machine.
+
+    Its ``map`` is handed a :class:`DistantWork`, its provider is marked ``distant``.
+    """
+
+
+class DistantWork(Protocol):
+    """What a distant engine sends to its workers: it can be pickled, and carries the model.
+
+    That takes megabytes: to be sent once to each worker, and unpickled there once. Then any number
+    of threads may call it. A worker that it can't be unpickled on, since what it needs is not
+    installed there, raises BatchclsError.
+    """
+
+    needs: Mapping[str, str]
+    """The versions, by package, that a worker must have for the same results."""
+    folders: tuple[str, ...]
+    """Folders and files that a worker must see under the same name."""
+
+    def __call__(self, chunk: Any) -> Any:  # noqa: ANN401
+        """Work on a chunk. A file that hangs costs its time limit, one that crashes the process."""
+        ...
+
+    def many(self, chunks: Iterable[Any]) -> Iterator[Any]:
+        """Work on several chunks, reading ahead."""
+        ...
+
+    def carefully(self, chunk: Any) -> Any:  # noqa: ANN401
+        """Work on a chunk with which a worker has died: each file is decoded apart."""
+        ...
+
+
+class EngineProvider(Protocol):
+    """What the hook ``batchcls_engines`` hands over: a name, and how to get the engine."""
+
+    name: str
+    """What ``--engine`` takes."""
+    description: str
+    distant: bool
+    """Whether what it creates is a :class:`DistantEngine`."""
+
+    # create(context, **options), the options being named keyword parameters with defaults.
+    def create(self, *args: Any, **kwargs: Any) -> Engine:  # noqa: ANN401
+        """Make the engine, when there is the first work for it. Raises BatchclsError."""
         ...

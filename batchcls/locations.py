@@ -15,9 +15,13 @@ _PROTOCOL = r"[A-Za-z][A-Za-z0-9+.-]+"
 _URL = re.compile(rf"{_PROTOCOL}(?:::{_PROTOCOL})*://")
 _PROTOCOLS = re.compile(rf"(?:^|::)({_PROTOCOL})(?=::|://)")
 _FILE = "file://"
-# A password, and what a signed address ends with.
+# What fsspec has no way to write to.
+_READ_ONLY = frozenset({"http", "https", "zip", "tar", "libarchive", "github", "git", "data"})
+_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl"})
+# A password, and what a signed address ends with: a query in which something is called so.
 _PASSWORD = re.compile(r"(://[^/@:\s]*):[^/@\s]+@")
-_SIGNATURE = re.compile(r"\?\S*?(?=::|$)")
+_SECRET = r"(?:sig|signature|token|credential|secret|password|key)[^=&]*="
+_SIGNATURE = re.compile(rf"\?(?=\S*?{_SECRET})\S*?(?=::|$)", re.IGNORECASE)
 # Inside of a file that is named by itself: zip://photos.zip is all that is in photos.zip.
 _ARCHIVES = ("zip://", "tar://")
 
@@ -47,6 +51,15 @@ def protocols(url: str) -> list[str]:
     return _PROTOCOLS.findall(url)
 
 
+def read_only(url: str) -> str:
+    """Name what makes that nothing can be written to a URL; "" where nothing does."""
+    chain = protocols(url)
+    if chain[0] in _STORES:  # "::" in a key is no more than that
+        return ""
+    found = next((one for one in chain if one in _READ_ONLY), "")
+    return found or ("::".join(chain) if len(chain) > 1 else "")
+
+
 def absolute(location: str) -> str:
     """Give a location that does not depend on the current folder."""
     return location if is_url(location) else os.path.abspath(location)
@@ -56,4 +69,4 @@ def without_secrets(url: str) -> str:
     """Give a URL that may be told: without a password or a signature."""
     if not is_url(url):
         return url
-    return _SIGNATURE.sub("", _PASSWORD.sub(r"\1@", url)) if "://" in url else url
+    return _SIGNATURE.sub("", _PASSWORD.sub(r"\1@", url))

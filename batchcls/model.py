@@ -18,10 +18,12 @@ from batchcls.errors import ModelFileError, PluginError, UsageError
 from batchcls.extraction import NO_LIMIT, Extractor, NoCare, NoMemory
 from batchcls.framing import PREPROCESSING, Framing
 from batchcls.judging import Judge
+from batchcls.locations import is_url
 from batchcls.novelty import Novelty
 from batchcls.options import checked_options, made
 from batchcls.pipeline import chunked
 from batchcls.plugins import registry
+from batchcls.reading import Files, LocalFiles
 from batchcls.records import ImageFile, Prediction
 from batchcls.text import shown
 from batchcls.thumbnails import shrunk
@@ -55,7 +57,7 @@ class Model:
 
     @classmethod
     def load(cls, source: str | os.PathLike[str], context: Context | None = None) -> Model:
-        """Load a model file, or a ready model such as ``imagenet`` by its name.
+        """Load a model file, or one at a URL, or a ready model such as ``imagenet`` by its name.
 
         ``context`` is for ready models that need more than the package holds. Raises
         ModelFileError for a file that is broken, foreign, newer or not to be trusted.
@@ -64,7 +66,7 @@ class Model:
         ready = registry().ready_models
         if name in ready:
             return ready[name].load(context or Context())
-        if not os.path.exists(name):
+        if not is_url(name) and not os.path.exists(name):
             raise ModelFileError(
                 f"{shown(name) or 'an empty name'}: no such file",
                 hint="Name a model file, which `batchcls train` makes, or a ready model: "
@@ -116,7 +118,7 @@ class Model:
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model file, in one step."""
+        """Write the model file, at a path or a URL, in one step."""
         write_atomically(os.fspath(path), self.pack())
 
     def pack(self) -> bytes:
@@ -154,8 +156,9 @@ class Model:
         recorder: Recorder | None = None,
         care: Care | None = None,
         picks: Picks | None = None,
+        files: Files | None = None,
     ) -> ChunkClassifier:
-        """Give the work of a run: a chunk of image files → what comes of them.
+        """Give the work of a run: a chunk of image files, read by ``files`` → what comes of them.
 
         With ``explain`` they name the training images that decided; UsageError where the
         classifier can't. Those that ``picks`` wants get a thumbnail.
@@ -174,6 +177,7 @@ class Model:
             memory=memory or NoMemory(),
             care=care or NoCare(),
             shrink=shrunk if picks is not None else None,
+            files=files or LocalFiles(),
         )
         return ChunkClassifier(
             extractor,

@@ -24,7 +24,8 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from batchcls.arrays import from_npy, to_npy
-from batchcls.errors import ModelFileError
+from batchcls.errors import ModelFileError, UsageError
+from batchcls.locations import is_url, without_secrets
 from batchcls.manifest import FORMAT, OLDEST_FORMAT, Manifest
 from batchcls.text import shown
 
@@ -106,7 +107,9 @@ def pack(
 
 
 def read(path: str) -> Contents:
-    """Read and check a model file. Raises ModelFileError for whatever is wrong with it."""
+    """Read and check a model file, or one at a URL. Raises ModelFileError for what is wrong."""
+    if is_url(path):
+        return _read_url(path)
     try:
         file = _opened(path)
     except OSError as error:
@@ -126,6 +129,17 @@ def read(path: str) -> Contents:
             ) from None
         except ValueError as error:
             raise ModelFileError(f"{shown(path)}: {error}") from None
+
+
+def _read_url(url: str) -> Contents:
+    from batchcls.remote.fetching import FetchError, fetched
+
+    try:
+        return unpack(fetched(url))
+    except (FetchError, UsageError) as error:
+        raise ModelFileError(error.message, hint=error.hint) from None
+    except ValueError as error:
+        raise ModelFileError(f"{shown(without_secrets(url))}: {error}") from None
 
 
 def _opened(path: str) -> IO[bytes]:

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from batchcls import modelfile
+from batchcls.locations import is_url
 from batchcls.plugins import registry
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def outline_of(source: str, context: Context) -> Outline:
     if brief is not None:
         manifest, digest = brief(context)
         return Outline(manifest, digest, lambda: _load(source, context))
-    if ready is not None or not os.path.exists(source):  # which raises what is to be said
+    is_there = is_url(source) or os.path.exists(source)
+    if ready is not None or not is_there:  # which raises what is to be said
         model = _load(source, context)
         return Outline(model.manifest, model.digest, lambda: model)
     contents = modelfile.read(source)

@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from batchcls import locking
 from batchcls.atomic import STDOUT, remove_left_over
 from batchcls.errors import BusyError
+from batchcls.locations import is_url
 from batchcls.text import shown
 
 # The scan leaves out what has a name like this.
@@ -59,8 +60,10 @@ def alone_on(
 def sweep(report: str) -> None:
     """Remove what runs that were killed have left of reports in the folder of this one.
 
-    To be called while this one is locked.
+    To be called while this one is locked. At a URL nothing is ever left.
     """
+    if is_url(report):
+        return
     remove_left_over(report)
     own = _lock_of(report)
     folder = os.path.dirname(os.path.realpath(report))

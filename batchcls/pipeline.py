@@ -9,9 +9,10 @@ What an earlier run has found out is recalled from the store; the rest goes to t
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from batchcls.errors import BatchclsError, DecodeError, PluginFailedError
 from batchcls.records import ImageFile, Outcome, Prediction, RunSummary, Status
@@ -19,7 +20,7 @@ from batchcls.text import plural
 
 if TYPE_CHECKING:
     from batchcls.decode import Decoder
-    from batchcls.interfaces import ReportWriter
+    from batchcls.interfaces import Engine, ReportWriter
 
 # Images in a chunk, the unit of work: large enough that handing it out costs nothing, small
 # enough that the cores finish together and the first rows come soon.
@@ -31,18 +32,7 @@ HOPELESS = 200
 _NO_REPORT = "No report was written; the former one is untouched."
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
 Slot = Outcome | ImageFile
-
-
-class Engine(Protocol):
-    """Where chunks are worked on; results come back in the order of the chunks."""
-
-    def map(
-        self, work: Callable[[list[Item]], Result], chunks: Iterable[list[Item]]
-    ) -> Iterator[Result]:
-        """Yield ``work(chunk)`` for each chunk."""
-        ...
 
 
 Work = Callable[[list[ImageFile]], list[Outcome]]
@@ -53,21 +43,45 @@ def outcomes(
     recall: Callable[[list[ImageFile]], Sequence[Slot]],
     make_work: Callable[[], Work],
     engine: Engine,
+    ahead: Callable[[Iterator[list[ImageFile]]], Iterable[list[ImageFile]]] = iter,
 ) -> Generator[list[Outcome], None, None]:
     """Yield what comes of all ``files``, in their order.
 
     ``recall`` gives the outcomes that are known already, and may leave files out. ``make_work``
     is called when the first file is met that isn't known: where nothing is new, the network is not
-    even loaded.
+    even loaded. What goes to the engine passes through ``ahead``, which may begin to read it.
     """
     slots = chain.from_iterable(recall(block) for block in chunked(files, BLOCK))
     chunks = _mixed(slots)
     for chunk in chunks:
-        known = [slot for slot in chunk if isinstance(slot, Outcome)]
-        if len(known) < len(chunk):
-            yield from engine.map(_completing(make_work()), chain([chunk], chunks))
+        if all(isinstance(slot, Outcome) for slot in chunk):
+            yield [slot for slot in chunk if isinstance(slot, Outcome)]
         else:
-            yield known
+            yield from _worked(chain([chunk], chunks), make_work(), engine, ahead)
+
+
+def _worked(
+    chunks: Iterator[list[Slot]],
+    work: Work,
+    engine: Engine,
+    ahead: Callable[[Iterator[list[ImageFile]]], Iterable[list[ImageFile]]],
+) -> Generator[list[Outcome], None, None]:
+    """Have the engine work on the files in the chunks; what is known of the others stays here."""
+    waiting: deque[list[Slot]] = deque()  # as far as the engine has drawn
+
+    def files() -> Iterator[list[ImageFile]]:
+        for chunk in chunks:
+            waiting.append(chunk)
+            yield [slot for slot in chunk if isinstance(slot, ImageFile)]
+
+    results = engine.map(work, ahead(files()))
+    try:
+        for result in results:
+            found = iter(result)
+            yield [slot if isinstance(slot, Outcome) else next(found) for slot in waiting.popleft()]
+    finally:
+        if isinstance(results, Generator):
+            results.close()  # now, and not when somebody collects what is left of it
 
 
 def _mixed(slots: Iterable[Slot]) -> Iterator[list[Slot]]:
@@ -82,15 +96,6 @@ def _mixed(slots: Iterable[Slot]) -> Iterator[list[Slot]]:
             chunk, unknown = [], 0
     if chunk:
         yield chunk
-
-
-def _completing(work: Work) -> Callable[[list[Slot]], list[Outcome]]:
-    def complete(chunk: list[Slot]) -> list[Outcome]:
-        files = [slot for slot in chunk if isinstance(slot, ImageFile)]
-        found = iter(work(files)) if files else iter(())
-        return [slot if isinstance(slot, Outcome) else next(found) for slot in chunk]
-
-    return complete
 
 
 def unreadable(
@@ -152,7 +157,7 @@ def run(
         if first is not None and not summary.classified:
             message = f"not one image could be classified: {first.error}"
             raise PluginFailedError(message, hint=_NO_REPORT, trace=first.fault or "")
-        count = summary.images + summary.left_out
+        count = summary.images + summary.left_out + summary.elsewhere
         if count < least:
             raise BatchclsError(
                 f"only {plural(count, 'image')}, where {least:,} or more were expected "

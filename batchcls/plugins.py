@@ -24,7 +24,13 @@ from batchcls.pluginloading import (
 from batchcls.text import shown
 
 if TYPE_CHECKING:
-    from batchcls.interfaces import Classifier, FeaturizerProvider, ReadyModel, ReportFormat
+    from batchcls.interfaces import (
+        Classifier,
+        EngineProvider,
+        FeaturizerProvider,
+        ReadyModel,
+        ReportFormat,
+    )
 
 _WATCHING = ("batchcls_run_started", "batchcls_run_batch", "batchcls_run_finished")
 _NAME_LENGTH = 300
@@ -88,6 +94,11 @@ class Registry:
         """Ready models by name."""
         return self._named("model", "batchcls_ready_models", lambda item: item.name)
 
+    @cached_property
+    def engines(self) -> dict[str, EngineProvider]:
+        """Engines by name."""
+        return self._named("engine", "batchcls_engines", lambda item: item.name)
+
     def commands(self, taken: Iterable[str]) -> dict[str, Callable[..., Any]]:
         """Give commands by name, but for the names that are ``taken``."""
         mappings = self._named("command", "batchcls_commands", lambda item: item[0], taken)
@@ -109,6 +120,10 @@ class Registry:
                 hint="A page is written besides the report: --html report.html",
             )
         return self._get("report format", suffix, self.report_formats)
+
+    def engine(self, name: str) -> EngineProvider:
+        """Look an engine up; PluginError lists those that exist."""
+        return self._get("engine", name, self.engines)
 
     def owner(self, kind: str, name: str) -> str:
         """Give the package and version that a name comes from; empty if it ships with batchcls."""
@@ -134,6 +149,7 @@ class Registry:
     def complete(self) -> None:
         """Ask for everything but commands, so that ``adds`` and ``failed`` are complete."""
         _ = self.featurizers, self.classifiers, self.report_formats, self.ready_models
+        _ = self.engines
         for plugin, hook, _call in self.watchers():
             watched = plugin.adds.setdefault("watch", [])
             name = hook.removeprefix("batchcls_")

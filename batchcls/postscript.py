@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from batchcls.errors import DecodeError
+from batchcls.locations import is_url
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile as PillowFile
@@ -40,7 +41,7 @@ def render(image: PillowFile, path: str) -> Image.Image:
         command = [program, "-q", "-dSAFER", "-dBATCH", "-dNOPAUSE", "-dFIXEDMEDIA"]
         command += ["-sDEVICE=pnmraw", f"-sOutputFile={drawn}", f"-g{width}x{height}"]
         command += [f"-r{72 * width / (right - left):f}x{72 * height / (top - bottom):f}"]
-        command += ["-c", f"{-left} {-bottom} translate", "-f", os.path.abspath(path)]
+        command += ["-c", f"{-left} {-bottom} translate", "-f", _source(image, path, folder)]
         command += ["-c", "showpage"]
         silent = subprocess.DEVNULL
         try:
@@ -60,6 +61,18 @@ def render(image: PillowFile, path: str) -> Image.Image:
         except OSError:
             raise DecodeError("Ghostscript drew nothing", lasting=False) from None
         return page
+
+
+def _source(image: PillowFile, path: str, folder: str) -> str:
+    """Give a path that Ghostscript can open: in ``folder``, for what is at a URL."""
+    if not is_url(path):
+        return os.path.abspath(path)
+    file: Any = image.fp
+    copy = os.path.join(folder, "image.eps")
+    file.seek(0)
+    with open(copy, "wb") as written:
+        shutil.copyfileobj(file, written)
+    return copy
 
 
 def _bounds(image: PillowFile) -> tuple[float, float, float, float]:

@@ -13,10 +13,12 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Protocol
 
 from batchcls.errors import DecodeError
+from batchcls.locations import is_url
 from batchcls.text import shown
 
 # Up to this size a file is held in memory, so that what is decoded is what the digest is of.
@@ -36,6 +38,7 @@ _SPREAD = 0x9E37_79B9_7F4A_7C15
 _MARK_OF_PAGE = b'<meta name="generator" content="batchcls">'
 _HEAD_OF_PAGE = 4096
 
+_CANT_BE_READ = "can't be read: "
 _REASONS = {
     errno.ENOENT: "no such file: it may have vanished, or be a dangling link",
     errno.ENOTDIR: "no such file: it may have vanished",
@@ -79,6 +82,30 @@ class Content:
     file: IO[bytes]
     digest: bytes
     identity: Identity | None
+
+
+class Files(Protocol):
+    """Where files are looked up, and read."""
+
+    def opened(self, path: str, max_bytes: int) -> AbstractContextManager[Content]:
+        """Open a file of at most ``max_bytes``; DecodeError with the reason if it can't be."""
+        ...
+
+    def identify(self, path: str) -> Identity | None:
+        """Look a file up without opening it; None if it can't be."""
+        ...
+
+
+class LocalFiles:
+    """Those on this machine, by their paths."""
+
+    def opened(self, path: str, max_bytes: int) -> AbstractContextManager[Content]:
+        """Open a file; see :func:`opened`."""
+        return opened(path, max_bytes)
+
+    def identify(self, path: str) -> Identity | None:
+        """Look a file up; see :func:`identify`."""
+        return identify(path)
 
 
 def identify(path: str) -> Identity | None:
@@ -127,8 +154,13 @@ def stamp_of(path: str) -> tuple[int, int, int] | None:
 def beginning_of(path: str, count: int) -> bytes:
     """Give the first bytes of a regular file; none where it can't be read, or is not there.
 
-    It is to be replaced: writing it tells what is wrong, if anything.
+    It is to be replaced: writing it tells what is wrong, if anything. Raises BatchclsError where
+    a storage does not say what it has at a URL.
     """
+    if is_url(path):
+        from batchcls.remote import fetching
+
+        return fetching.beginning_of(path, count)
     try:
         with open_regular(path) as file:
             return file.read(count)
@@ -242,8 +274,13 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
+def is_of_access(reason: str) -> bool:
+    """Tell whether a reason is one of :func:`read_reason`: another machine may read the file."""
+    return reason in _REASONS.values() or reason.startswith(_CANT_BE_READ)
+
+
 def read_reason(error: OSError) -> str:
     """Say in a line why the system can't read a file."""
     if error.errno in _REASONS:
         return _REASONS[error.errno]
-    return shown(" ".join(f"can't be read: {error.strerror or error}".split()))[:300]
+    return shown(" ".join(f"{_CANT_BE_READ}{error.strerror or error}".split()))[:300]

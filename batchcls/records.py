@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from batchcls.reading import Identity
+
 
 # How many of the first classes are kept of each image, whatever the number of classes.
 LEADING = 10
@@ -37,12 +39,14 @@ class ImageFile:
     ``path`` opens the file; ``key`` names it in the report. Both may hold lone surrogates: bytes
     of a name that is not UTF-8 (PEP 383). ``problem`` is set when the scan already knows why it
     can't be read. ``content`` is set where the file is as an earlier run has seen it.
+    ``identity`` is what the listing of a storage says of an object: it need not be asked for.
     """
 
     path: str
     key: str
     problem: str | None = None
     content: KnownContent | None = None
+    identity: Identity | None = None
 
 
 class KnownContent(NamedTuple):
@@ -159,6 +163,8 @@ class RunSummary:
     the images that the label was withheld of, ``unreadable`` those with an error, ``faults`` those
     among them that a plugin failed for, ``first_fault`` being the first. ``recalled`` images were
     known from an earlier run, ``left_out`` have no row since only what is new was asked for.
+    Of a run of one shard, ``elsewhere`` files belong to another; among these ``unlisted`` are
+    folders that couldn't be listed, ``first_unlisted`` being the first.
     """
 
     labels: Counter[str] = field(default_factory=Counter)
@@ -167,6 +173,9 @@ class RunSummary:
     unreadable: int = 0
     recalled: int = 0
     left_out: int = 0
+    elsewhere: int = 0
+    unlisted: int = 0
+    first_unlisted: ImageFile | None = None
     faults: int = 0
     first_fault: Prediction | None = None
     seconds: float = 0.0

@@ -5,37 +5,58 @@ Of the former ones, only files that the template may have made are ever found, l
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from batchcls.errors import BatchclsError, ConfigError, UsageError
+from batchcls.locations import is_url
+from batchcls.reportmoment import FORMS, agree, order_of
 from batchcls.text import plural, shown
 
-_FORMS = {
-    "date": ("%Y-%m-%d", r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
-    "time": ("%H%M%S", r"[0-9]{6}"),
-    "year": ("%Y", r"[0-9]{4}"),
-    "month": ("%m", r"[0-9]{2}"),
-    "day": ("%d", r"[0-9]{2}"),
-    "hour": ("%H", r"[0-9]{2}"),
-}
+if TYPE_CHECKING:
+    from batchcls.reportplaces import Places
+
 _MODEL = "model"
-PLACEHOLDERS = (*_FORMS, _MODEL)
+_SHARD = "shard"
+PLACEHOLDERS = (*FORMS, _MODEL, _SHARD)
+# As it stands in the template of one shard: what it is filled in with follows.
+_OF_SHARD = f"{_SHARD}:"
 # A brace that begins no word, as in "a{1}.csv", is a brace.
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^\W\d][^{}/\\]*)\}")
 _LONGEST_MODEL = 100
+# As in s3://bucket/2026-11-24.csv: "s3:", "", "bucket".
+_PARTS_BEFORE_BUCKET = 2
 
 
 def expanded(template: str, now: datetime, model: str, *, setting: str = "output") -> str:
     """Fill the placeholders in. Raises ConfigError, which names the setting, for an unknown one.
 
-    ``{{`` and ``}}`` are braces. ``model`` is a file or the name of a ready model.
+    ``{{`` and ``}}`` are braces. ``model`` is a file or the name of a ready model. ``{shard}`` is
+    filled in only in what :func:`of_shard` gives.
     """
+    tokens = list(_tokens(template, setting))
+    if any(name == _SHARD for _, name in tokens):
+        raise ConfigError(
+            f"run -> {setting}: {shown(template)}: {{{_SHARD}}} is for a run of one shard",
+            hint="Name the shard (--shard 3/16), or leave the placeholder out.",
+        )
+    return "".join(_value(name, now, model) if name else text for text, name in tokens)
+
+
+def of_shard(template: str, shard: str, *, setting: str = "output") -> str:
+    """Give the template of one shard's reports; ``shard`` is what ``{shard}`` is filled in with.
+
+    Another shard's is another one, whose former reports are its own. Raises as :func:`expanded`.
+    """
+    tokens = list(_tokens(template, setting))
+    if all(name != _SHARD for _, name in tokens):
+        return template
+    names = {_SHARD: f"{_OF_SHARD}{shard}"}
     return "".join(
-        _value(name, now, model) if name else text for text, name in _tokens(template, setting)
+        f"{{{names.get(name, name)}}}" if name else literal(text) for text, name in tokens
     )
 
 
@@ -46,7 +67,7 @@ def literal(path: str) -> str:
 
 def changes(template: str) -> bool:
     """Tell whether the name of the report changes with time."""
-    return any(name in _FORMS for _, name in _tokens(template))
+    return any(name in FORMS for _, name in _tokens(template))
 
 
 def check_keep(template: str, keep: int) -> None:
@@ -58,11 +79,24 @@ def check_keep(template: str, keep: int) -> None:
         )
 
 
+def check_bucket(template: str, setting: str) -> None:
+    """Raise ConfigError where former reports, which ``setting`` needs, are in other buckets."""
+    if is_url(template) and len(_parts(_split(template)[0])) <= _PARTS_BEFORE_BUCKET:
+        raise ConfigError(
+            f"run -> {setting}: {shown(template)}: the name of the bucket changes, and former "
+            "reports can't be looked up",
+            hint="Let placeholders stand behind it: output = 's3://bucket/{date}.csv'",
+        )
+
+
 def make_folders(template: str, path: str) -> None:
     """Make the folders of ``path`` that exist only because of placeholders.
 
-    Raises UsageError where the one that holds them does not exist.
+    At a URL whoever writes the file makes them. Raises UsageError where the one that holds them
+    does not exist.
     """
+    if is_url(path):
+        return
     constant = _split(template)[0]
     folder = os.path.dirname(path)
     if _depth(folder) == _depth(constant):
@@ -85,9 +119,9 @@ def former_reports(template: str, model: str) -> list[str]:
     """Find the files that earlier runs with this model may have written, the oldest first.
 
     The placeholders tell which is older where they name a moment, as ``{date}`` does, and otherwise
-    when they were written.
+    when they were written. Raises BatchclsError where a storage does not say what it has.
     """
-    return [path for path, _ in _former(template, model)]
+    return _former(template, model, places_of(template))
 
 
 def prune(
@@ -101,32 +135,44 @@ def prune(
     check_keep(template, keep)
     if not keep:
         return []
-    here = os.path.realpath(current)
+    places = places_of(template)
+    try:
+        former = _former(template, model, places)
+    except BatchclsError as error:
+        warn(f"former reports could not be looked up: {error.message}")
+        return []
     others = [
-        path
-        for path, _ in _former(template, model)
-        if not os.path.islink(path) and os.path.realpath(path) != here
+        path for path in former if not places.is_link(path) and not places.is_same(path, current)
     ]
     deleted: list[str] = []
     failed: list[tuple[str, OSError]] = []
     lowest = _depth(_split(template)[0])
     for path in others[: max(0, len(others) - (keep - 1))]:
         try:
-            os.unlink(path)
+            places.remove(path)
         except OSError as error:
             failed.append((path, error))
             continue
         deleted.append(path)
         folder = os.path.dirname(path)
-        with contextlib.suppress(OSError):  # not empty
-            while _depth(folder) > lowest:
-                os.rmdir(folder)
-                folder = os.path.dirname(folder)
+        while _depth(folder) > lowest and places.remove_empty(folder):
+            folder = os.path.dirname(folder)
     if failed:
         path, first = failed[0]
         count = plural(len(failed), "former report")
         warn(f"{count} could not be deleted: {shown(path)}: {first.strerror or first}")
     return deleted
+
+
+def places_of(template: str) -> Places:
+    """Give what finds and removes files where the reports of a template are."""
+    if is_url(template):
+        from batchcls.remote.former import RemotePlaces
+
+        return RemotePlaces()
+    from batchcls.reportplaces import LocalPlaces
+
+    return LocalPlaces()
 
 
 def _tokens(template: str, setting: str = "output") -> Iterator[tuple[str, str]]:
@@ -138,7 +184,7 @@ def _tokens(template: str, setting: str = "output") -> Iterator[tuple[str, str]]
         name = match[1]
         if name is None:
             yield match[0][0], ""
-        elif name in PLACEHOLDERS:
+        elif name in PLACEHOLDERS or name.startswith(_OF_SHARD):
             yield "", name
         else:
             known = ", ".join(f"{{{one}}}" for one in PLACEHOLDERS)
@@ -150,7 +196,12 @@ def _tokens(template: str, setting: str = "output") -> Iterator[tuple[str, str]]
 
 
 def _value(name: str, now: datetime, model: str) -> str:
-    return now.strftime(_FORMS[name][0]) if name in _FORMS else _safe(model)
+    return now.strftime(FORMS[name][0]) if name in FORMS else _constant(name, model)
+
+
+def _constant(name: str, model: str) -> str:
+    """Give the value of a placeholder that is the same in each report of a series."""
+    return name.removeprefix(_OF_SHARD) if name.startswith(_OF_SHARD) else _safe(model)
 
 
 def _safe(model: str) -> str:
@@ -164,7 +215,11 @@ def _safe(model: str) -> str:
 
 def _parts(template: str) -> list[str]:
     """Split the template where folders begin."""
-    return re.split(r"[/\\]" if os.name == "nt" else "/", template)
+    return re.split(r"[/\\]" if _separator(template) == "\\" else "/", template)
+
+
+def _separator(template: str) -> str:
+    return "/" if is_url(template) else os.sep
 
 
 def _split(template: str) -> tuple[str, list[str]]:
@@ -173,8 +228,9 @@ def _split(template: str) -> tuple[str, list[str]]:
     count = 0
     while count < len(parts) - 1 and not _changes(parts[count]):
         count += 1
-    constant = os.sep.join("".join(text for text, _ in _tokens(part)) for part in parts[:count])
-    return constant or os.sep * (count > 0), parts[count:]
+    separator = _separator(template)
+    constant = separator.join("".join(text for text, _ in _tokens(part)) for part in parts[:count])
+    return constant or separator * (count > 0), parts[count:]
 
 
 def _changes(part: str) -> bool:
@@ -186,29 +242,28 @@ def _depth(folder: str) -> int:
     return len([part for part in _parts(folder) if part])
 
 
-def _former(template: str, model: str) -> list[tuple[str, tuple[str, float]]]:
+def _former(template: str, model: str, places: Places) -> list[str]:
     found = []
-    for path, values in _matches(template, model):
-        order = _order(values)
-        with contextlib.suppress(OSError):  # gone meanwhile
-            if os.path.isfile(path):
-                found.append((path, (order, os.stat(path).st_mtime)))
-    return sorted(found, key=lambda item: (item[1], item[0]))
+    for path, values in _matches(template, model, places):
+        written = places.written(path)
+        if written is not None:
+            found.append((order_of(values), written, path))
+    return [path for _, _, path in sorted(found)]
 
 
-def _matches(template: str, model: str) -> Iterator[tuple[str, dict[str, str]]]:
+def _matches(template: str, model: str, places: Places) -> Iterator[tuple[str, dict[str, str]]]:
     """Walk down the template: only where a part has placeholders, a folder is listed."""
     constant, parts = _split(template)
     level: list[tuple[str, dict[str, str]]] = [(constant, {})]
     for part in parts:
         if not _changes(part):
             name = "".join(text for text, _ in _tokens(part))
-            level = [(os.path.join(folder, name), values) for folder, values in level]
+            level = [(_joined(folder, name), values) for folder, values in level]
             continue
         pattern, names = _pattern(part, model)
         below = []
         for folder, values in level:
-            for name in _listed(folder):
+            for name in places.listed(folder):
                 match = pattern.fullmatch(name)
                 if match is None:
                     continue
@@ -216,64 +271,24 @@ def _matches(template: str, model: str) -> Iterator[tuple[str, dict[str, str]]]:
                 merged = {**dict(pairs), **values}
                 # The same placeholder says the same wherever it stands.
                 if all(merged[key] == value for key, value in pairs):
-                    below.append((os.path.join(folder, name), merged))
+                    below.append((_joined(folder, name), merged))
         level = below
     for path, values in level:
-        if _agree(values):
+        if agree(values):
             yield path, values
 
 
-def _listed(folder: str) -> list[str]:
-    with contextlib.suppress(OSError):
-        return os.listdir(folder or ".")
-    return []
+def _joined(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if is_url(folder) else os.path.join(folder, name)
 
 
 def _pattern(part: str, model: str) -> tuple[re.Pattern[str], list[str]]:
     """Give a pattern with a group for each moment in a part of the template, and their names."""
     pattern, names = "", []
     for text, name in _tokens(part):
-        if name in _FORMS:
-            pattern += f"({_FORMS[name][1]})"
+        if name in FORMS:
+            pattern += f"({FORMS[name][1]})"
             names.append(name)
         else:
-            pattern += re.escape(_safe(model) if name else text)
+            pattern += re.escape(_constant(name, model) if name else text)
     return re.compile(pattern), names
-
-
-def _agree(values: dict[str, str]) -> bool:
-    """Whether there is a moment that all the placeholders may have been filled in from."""
-    year, month, day, hour, minute, second = map(int, _moment(values).values())
-    try:
-        at = datetime(year, month, day, hour, minute, second)
-    except ValueError:
-        return False
-    return all(at.strftime(_FORMS[name][0]) == value for name, value in values.items())
-
-
-def _moment(values: dict[str, str]) -> dict[str, str]:
-    """Give year to second; what no placeholder tells is filled in: 2000 had a 29th of February."""
-    date, time = values.get("date", ""), values.get("time", "")
-    return {
-        "Y": date[:4] or values.get("year", "2000"),
-        "m": date[5:7] or values.get("month", "01"),
-        "d": date[8:] or values.get("day", "01"),
-        "H": time[:2] or values.get("hour", "00"),
-        "M": time[2:4] or "00",
-        "S": time[4:] or "00",
-    }
-
-
-def _order(values: dict[str, str]) -> str:
-    """Give what sorts reports by their moment; the same for all where there is no year, say."""
-    told = set(values)
-    if "date" in told:
-        told |= {"year", "month", "day"}
-    if "time" in told:
-        told |= {"hour"}
-    in_order = ["year", "month", "day", "hour"]
-    depth = next((index for index, one in enumerate(in_order) if one not in told), 4)
-    if not depth or told & set(in_order[depth:]):
-        return ""
-    moment = _moment(values)
-    return "".join(moment[one] for one in "YmdHMS")

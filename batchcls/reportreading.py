@@ -1,12 +1,14 @@
 """Reading reports back, as streams: ``.csv``, ``.jsonl`` and ``.parquet``.
 
-Of each row only what is compared: path, label, score and status. Whatever is wrong is a UsageError
-that names the file and the line (of Parquet, the row).
+Of each row only what is compared: path, label, score and status; of a text, all of it as it stands
+there, if that is wanted. Whatever is wrong is a UsageError that names the file and the line (of
+Parquet, the row).
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,6 +16,7 @@ from typing import IO, Any, NoReturn
 
 from batchcls.comparison import Answer
 from batchcls.errors import DecodeError, UsageError
+from batchcls.locations import is_url
 from batchcls.reading import open_regular, read_reason
 from batchcls.records import Status
 from batchcls.reportcolumns import unquoted_path
@@ -25,6 +28,7 @@ COLUMNS = ("path", "label", "score", "status")
 _LONGEST_LINE = 16 * 2**20
 _BATCH = 10_000
 _HINT = "Make it anew: batchcls run --output"
+_NO_FILE_HINT = "Name two reports, which `batchcls run` writes, or two models."
 _STATUSES = {status.value: status for status in Status}
 _LABELLED = (Status.OK, Status.REVIEW)
 
@@ -35,11 +39,24 @@ class ReportRows:
     """The rows of the report at ``source``: each a path, and what was said of it.
 
     A path is as on the disk, whatever the format did to it. The file is read anew, and checked row
-    by row, each time that it is gone through. Raises UsageError.
+    by row, each time that it is gone through. Raises UsageError, and FetchError at a URL.
+
+    ``columns`` are the names of all, in order, once the first row was read, or the end. Of a
+    ``whole`` text, ``head`` is then what stands before the first row, and :meth:`take` gives the
+    bytes of a row; and each row must have all columns. ``batch`` rows of Parquet are held at once.
+    A ``copy`` of it may lie elsewhere.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(
+        self, source: str, *, whole: bool = False, copy: str = "", hint: str = _NO_FILE_HINT
+    ) -> None:
         self.source = source
+        self._place = copy or source
+        self.columns: tuple[str, ...] = ()
+        self.head = b""
+        self.kept: list[bytes] | None = [] if whole else None
+        self.batch = _BATCH
+        self._hint = hint
         self._read = _READERS[suffix_of(source)]
         self._number = 0
         # Few labels stand in many rows: one object each.
@@ -56,16 +73,26 @@ class ReportRows:
                 self.fail(read_reason(error))
 
     def _opened(self) -> IO[bytes]:
+        if is_url(self._place):
+            from batchcls.remote.fetching import fetched
+
+            return io.BytesIO(fetched(self._place))
         try:
-            return open_regular(self.source)
+            return open_regular(self._place)
         except (OSError, DecodeError, ValueError) as error:  # ValueError: a NUL in the name
             reason = read_reason(error) if isinstance(error, OSError) else str(error)
-            hint = "Name two reports, which `batchcls run` writes, or two models."
-            raise UsageError(f"{shown(self.source)}: {reason}", hint=hint) from None
+            raise UsageError(f"{shown(self.source)}: {reason}", hint=self._hint) from None
 
     def repeated(self, path: str) -> UsageError:
         """Say that the row just yielded has the path of a former one."""
-        return self._problem(f"{shown(path)} is there a second time")
+        return self.problem(f"{shown(path)} is there a second time")
+
+    def take(self) -> bytes:
+        """Give what was read of a whole text since the last time."""
+        kept = self.kept or []
+        taken = b"".join(kept)
+        kept.clear()
+        return taken
 
     def _row(self, path: object, label: object, score: object, name: object) -> Row:
         status = _STATUSES.get(name) if isinstance(name, str) else None
@@ -82,24 +109,26 @@ class ReportRows:
             self.fail(f"score is {_told(score)}, and no number from 0 to 1")
         else:
             label = self._labels.setdefault(label, label)
-            return _on_disk(path), Answer(label, float(score), status)
-        return _on_disk(path), Answer(None, None, status)
+            return on_disk(path), Answer(label, float(score), status)
+        return on_disk(path), Answer(None, None, status)
 
-    def _problem(self, message: str) -> UsageError:
+    def problem(self, message: str, *, hint: str = "") -> UsageError:
+        """Say what is wrong with the row just yielded."""
         where = shown(self.source)
         if self._number:
             unit = "row " if self._read is _parquet_rows else ""
             where += f":{unit}{self._number}"
-        return UsageError(f"{where}: {message}", hint=f"{_HINT} {shown(self.source)}")
+        return UsageError(f"{where}: {message}", hint=hint or f"{_HINT} {shown(self.source)}")
 
     def fail(self, message: str, number: int = 0) -> NoReturn:
         """Raise UsageError for the file, or for a line in it, counted from 1."""
         self._number = number or self._number
-        raise self._problem(message)
+        raise self.problem(message)
 
-    def require(self, columns: Iterable[str], number: int = 0) -> None:
-        """Raise UsageError where a column is missing."""
-        known = set(columns)
+    def begin(self, columns: Iterable[str], number: int = 0, head: bytes = b"") -> None:
+        """Take the names of the columns. Raises UsageError where one is missing."""
+        self.columns, self.head = tuple(columns), head
+        known = set(self.columns)
         missing = [name for name in COLUMNS if name not in known]
         if missing:
             column = "column" if len(missing) == 1 else "columns"
@@ -120,7 +149,7 @@ def _csv_rows(report: ReportRows, file: IO[bytes]) -> Cells:
         for row in reader:
             if not header:
                 header = row
-                report.require(header, 1)
+                report.begin(header, 1, report.take())
                 places = [header.index(name) for name in COLUMNS]
             elif len(row) != len(header):
                 lines.check_end()
@@ -159,7 +188,9 @@ def _json_rows(report: ReportRows, file: IO[bytes]) -> Cells:
             lines.check_end()
             report.fail("not a row of a report: no JSON object", number)
         if number == 1:
-            report.require(row, 1)
+            report.begin(row, 1)
+        elif report.kept is not None and tuple(row) != report.columns:
+            report.fail("the columns are not those of the first line", number)
         elif any(name not in row for name in COLUMNS):
             report.fail(f"a row has {', '.join(COLUMNS)}, and this one lacks some", number)
         yield number, _cells(row)
@@ -181,6 +212,8 @@ class _Lines:
                 data = data.removeprefix(b"\xef\xbb\xbf")  # an editor's
             if len(data) == _LONGEST_LINE or b"\0" in data:
                 self._report.fail("not a report: this is no text", self._number)
+            if self._report.kept is not None:
+                self._report.kept.append(data)
             self._last = data.decode("utf-8", "surrogateescape")
             yield self._last
 
@@ -202,8 +235,8 @@ def _parquet_rows(report: ReportRows, file: IO[bytes]) -> Cells:
     number = 0
     try:
         opened = pq.ParquetFile(file)
-        report.require(opened.schema_arrow.names)
-        for batch in opened.iter_batches(_BATCH, columns=list(COLUMNS)):
+        report.begin(opened.schema_arrow.names)
+        for batch in opened.iter_batches(report.batch, columns=list(COLUMNS)):
             for row in batch.to_pylist():
                 number += 1
                 yield number, _cells(row)
@@ -218,7 +251,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
     return unquoted_path(path) if isinstance(path, str) else path, *others
 
 
-def _on_disk(path: str) -> str:
+def on_disk(path: str) -> str:
     """Give a path without the ``./`` that keeps spreadsheets from taking it for a formula.
 
     Whatever the format: a path may have had it before, too, and then names the same file.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import os
 import platform
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
@@ -13,9 +12,12 @@ from typing import Any
 from batchcls import __version__
 from batchcls.atomic import STDOUT, write_atomically
 from batchcls.errors import BatchclsError, ExitStatus
+from batchcls.locations import absolute, is_url, without_secrets
 from batchcls.logformat import json_text
 from batchcls.records import RunInfo, RunSummary
 from batchcls.reportpath import make_folders
+from batchcls.sharding import Shard
+from batchcls.text import shown
 
 FORMAT = 1
 
@@ -47,11 +49,13 @@ def summary_of(
     report_written: bool,
     page: str | None = None,
     images: Sequence[str] = (),
+    shard: Shard | None = None,
     error: str | None = None,
 ) -> dict[str, Any]:
     """Give the summary. Without ``info`` the run has ended before it had a model.
 
-    ``started`` and ``finished`` have a time zone. ``page`` is that of ``--html``, if it is there.
+    ``started`` and ``finished`` have a time zone. ``page`` is that of ``--html``, if it is there;
+    ``shard`` what was classified, None for all.
     ``error`` is None, or says why it ended early.
     """
     error = error or summary.error
@@ -77,15 +81,21 @@ def summary_of(
             "recalled": summary.recalled,
         },
         "labels": dict(sorted(summary.labels.items(), key=lambda item: (-item[1], item[0]))),
-        "report": report if report == STDOUT else os.path.abspath(report),
+        "report": report if report == STDOUT else _place(report),
         "report_written": report_written,
-        "page": None if page is None else os.path.abspath(page),
-        "images": [os.path.abspath(root) for root in (images or (info.images if info else ()))],
+        "page": None if page is None else _place(page),
+        "images": [_place(root) for root in (images or (info.images if info else ()))],
+        "shard": None if shard is None else {"index": shard.index, "count": shard.count},
         "model": None
         if info is None
         else {"name": info.model, "digest": info.model_digest, "classes": len(info.classes)},
         "versions": versions(),
     }
+
+
+def _place(location: str) -> str:
+    """Name a place, from wherever it is looked at; of a URL without what is secret in it."""
+    return without_secrets(absolute(location))
 
 
 def status_of(exit_status: int) -> str:
@@ -116,21 +126,37 @@ def as_bytes(summary: dict[str, Any]) -> bytes:
 
 
 def write_summary(
-    template: str, path: str, summary: dict[str, Any], warn: Callable[[str], None]
+    template: str,
+    path: str,
+    summary: dict[str, Any],
+    warn: Callable[[str], None],
+    *,
+    soon: bool = False,
 ) -> bool:
     """Write a summary whole, or leave the former one; give whether it is there.
 
     That it can't be written is a warning: the report is what the run is for. ``path`` is the
-    ``template`` with its placeholders filled in.
+    ``template`` with its placeholders filled in. With ``soon`` nothing is tried twice. What is at a
+    URL is looked at, too: it may be that the run has ended because it is no summary.
     """
+    retries = 0 if soon else None
     try:
         make_folders(template, path)
-        write_atomically(path, as_bytes(summary))
+        if is_url(path):
+            _check_replaceable(path, retries)
+        write_atomically(path, as_bytes(summary), retries=retries)
     except (BatchclsError, OSError) as error:
         reason = error.message if isinstance(error, BatchclsError) else str(error)
         warn(f"there is no summary: {reason}")
         return False
     return True
+
+
+def _check_replaceable(url: str, retries: int | None) -> None:
+    from batchcls.remote.fetching import beginning_of
+
+    if beginning_of(url, 1, retries=retries) not in {b"", b"{"}:
+        raise BatchclsError(f"{shown(without_secrets(url))}: something else is there")
 
 
 def _iso(moment: datetime) -> str:

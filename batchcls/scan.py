@@ -1,19 +1,20 @@
 """Scan: folders and files in, image files out, as a stream in a stable order.
 
 Within a folder the entries are visited in the order of their names' bytes, a sub-folder's files
-at the place of its name. Nothing here opens a file.
+at the place of its name. Nothing here opens a file. What is at a URL is listed by who is handed in.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from batchcls.errors import UsageError
+from batchcls.locations import is_url, normalised, without_secrets
 from batchcls.records import ImageFile
 from batchcls.scanrules import ScanRules
 from batchcls.text import shown
@@ -54,8 +55,32 @@ class NoCare:
         return None
 
 
-def scan(roots: Sequence[str], rules: ScanRules, care: Care | None = None) -> Iterator[ImageFile]:
-    """Find the image files in ``roots``, folders or files, each once.
+class Remote(Protocol):
+    """What lists the roots that are URLs."""
+
+    def listed(
+        self,
+        root: str,
+        rules: ScanRules,
+        care: Care,
+        *,
+        prefix: str = "",
+        others: Collection[str] = (),
+    ) -> Iterator[ImageFile]:
+        """Find the image files at a URL, without what is below ``others``.
+
+        Raises as :func:`scan` does, before anything is yielded.
+        """
+        ...
+
+
+def scan(
+    roots: Sequence[str],
+    rules: ScanRules,
+    care: Care | None = None,
+    remote: Remote | None = None,
+) -> Iterator[ImageFile]:
+    """Find the image files in ``roots``, folders or files, each once; ``remote`` lists URLs.
 
     With one folder, ``key`` is the path below it; with several roots it begins with the root as
     it was given, so that no two files share one. A file given by itself is always taken. A root
@@ -63,24 +88,48 @@ def scan(roots: Sequence[str], rules: ScanRules, care: Care | None = None) -> It
     yielded.
     """
     rules.check()
+    care = care or NoCare()
     kept = _distinct(roots, rules)
-    return _scan(kept, rules, care or NoCare())
+    urls = [root for root in kept if is_url(root)]
+    begun = {}
+    for url in urls:
+        if remote is None:
+            what = shown(without_secrets(url))
+            raise UsageError(f"{what}: a URL", hint="Copy the images to this machine.")
+        others = [other for other in urls if other != url]
+        begun[url] = remote.listed(url, rules, care, prefix=_prefix(url, kept), others=others)
+    return _scan(kept, rules, care, begun)
 
 
-def _scan(roots: Sequence[str], rules: ScanRules, care: Care) -> Iterator[ImageFile]:
-    walker = _Walker(rules, never=rules.skip | _claimed(roots), care=care)
+def _scan(
+    roots: Sequence[str], rules: ScanRules, care: Care, begun: Mapping[str, Iterator[ImageFile]]
+) -> Iterator[ImageFile]:
+    local = [root for root in roots if root not in begun]
+    walker = _Walker(rules, never=rules.skip | _claimed(local), care=care)
     for root in roots:
-        if not os.path.isdir(root):
+        if root in begun:
+            yield from begun[root]
+        elif not os.path.isdir(root):
             yield ImageFile(path=root, key=_posix(root))
         else:
-            prefix = "" if len(roots) == 1 else _posix(root).rstrip("/") + "/"
-            yield from walker.walk(root, prefix)
+            yield from walker.walk(root, _prefix(root, roots))
+
+
+def _prefix(root: str, roots: Sequence[str]) -> str:
+    """Give what the keys below a root begin with."""
+    return "" if len(roots) == 1 else _posix(without_secrets(root)).rstrip("/") + "/"
 
 
 def _distinct(roots: Iterable[str], rules: ScanRules) -> list[str]:
-    """Drop a root that was named before, be it through a link; UsageError for one not there."""
+    """Drop a root that was named before, be it through a link; UsageError for one not there.
+
+    Whether anything is at a URL is found out as that is listed; ``file://`` is a path.
+    """
     seen: dict[str, str] = {}
-    for root in roots:
+    for given in roots:
+        if is_url(root := given if is_url(normalised(given)) else normalised(given)):
+            seen.setdefault(root.rstrip("/"), root)
+            continue
         try:
             # A dangling link among images is one more unreadable image, no reason to stop.
             if not (os.path.islink(root) and rules.is_image_name(root)):

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from batchcls.configreading import LISTS, below, read_config, suggestion
 from batchcls.errors import ConfigError
+from batchcls.reportpath import literal
 from batchcls.text import shown
 
 CONFIG_FILE = "config.toml"
@@ -36,6 +37,7 @@ class RunSettings(msgspec.Struct, forbid_unknown_fields=True):
     min_images: Annotated[int, Meta(ge=0)] = 0
     new_only: bool = False
     since: str = ""
+    shard: str = ""
     wait: Annotated[float, Meta(ge=0)] = 0.0
     keep_reports: Annotated[int, Meta(ge=0)] = 0
     summary: str = ""
@@ -192,9 +194,7 @@ def load_settings(config: str | None, environment: Mapping[str, str]) -> Setting
     in the current folder is read if there is one. Raises ConfigError, which names the file and the
     key.
     """
-    path = config or environment.get(CONFIG_VARIABLE) or ""
-    if not path and os.path.isfile(CONFIG_FILE):
-        path = CONFIG_FILE
+    path = _config_path(config, environment)
     settings = Settings()
     if path:
         known = {section: struct.__struct_fields__ for section, struct in SECTIONS.items()}
@@ -202,8 +202,21 @@ def load_settings(config: str | None, environment: Mapping[str, str]) -> Setting
     # Their defaults, too, are relative to the configuration.
     settings.inception.graph = below(os.path.dirname(path), settings.inception.graph)
     if settings.run.output == RunSettings().output:
-        settings.run.output = below(os.path.dirname(path), settings.run.output)
+        settings.run.output = default_output(config, environment)
     return _with_environment(settings, environment)
+
+
+def default_output(config: str | None, environment: Mapping[str, str], *, ending: str = "") -> str:
+    """Give where the report goes where nobody says so; ``ending`` is put before its suffix."""
+    folder = literal(os.path.dirname(_config_path(config, environment)))
+    stem, suffix = os.path.splitext(RunSettings().output)
+    return os.path.join(folder, f"{stem}{ending}{suffix}")
+
+
+def _config_path(config: str | None, environment: Mapping[str, str]) -> str:
+    """Give the configuration file that counts, or ""."""
+    path = config or environment.get(CONFIG_VARIABLE) or ""
+    return CONFIG_FILE if not path and os.path.isfile(CONFIG_FILE) else path
 
 
 def _convert(data: Mapping[str, Any], where: str, *, strict: bool) -> Settings:

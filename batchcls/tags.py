@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchcls.errors import TagsError, UsageError
+from batchcls.locations import is_url
 from batchcls.records import TaggedImage
 from batchcls.text import shown
 
@@ -95,8 +96,9 @@ def _from_file(
     """Give all tags with a path and a label, those of them that are sound, and the problems."""
     base = os.path.dirname(source) if images is None else images
     if images is not None and not os.path.isdir(images):
+        here = " on this machine" if is_url(images) else ""
         raise UsageError(
-            f"{shown(images)}: no such folder",
+            f"{shown(images)}: no such folder{here}",
             hint="--images (train.images) is the folder that the paths in the tags start from.",
         )
     sound: list[TaggedImage] = []
@@ -127,6 +129,8 @@ def _from_file(
 
 def _path(base: str, cell: str) -> str:
     """Give the path that a cell names; blanks around it count only where the file has them."""
+    if is_url(cell.strip()):
+        return cell.strip()
     exact = os.path.join(base, cell)
     if cell == cell.strip() or (_file_problem(exact) is None):
         return exact
@@ -146,6 +150,8 @@ def _line_problem(line: _Line) -> str | None:
 
 
 def _file_problem(path: str) -> str | None:
+    if is_url(path):
+        return "a URL, where a file on this machine is needed"
     try:
         if stat.S_ISDIR(os.stat(path).st_mode):
             return "a folder, not an image file"
@@ -158,8 +164,7 @@ def _file_problem(path: str) -> str | None:
 
 def _text(source: str) -> str:
     try:
-        with open(source, "rb") as file:
-            data = file.read()
+        data = _content(source)
     except OSError as error:
         raise UsageError(
             f"{shown(source)}: {error.strerror}",
@@ -169,6 +174,15 @@ def _text(source: str) -> str:
         return data.decode("utf-16", "replace")
     # Paths may be bytes that are not UTF-8; they must come through as the file system has them.
     return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+
+
+def _content(source: str) -> bytes:
+    if is_url(source):
+        from batchcls.remote.fetching import fetched
+
+        return fetched(source)
+    with open(source, "rb") as file:
+        return file.read()
 
 
 def _lines(source: str, text: str) -> Iterator[_Line]:

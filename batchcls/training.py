@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 
     from batchcls.decode import Decoder
     from batchcls.extraction import Extracted
-    from batchcls.interfaces import Classifier, Featurizer
-    from batchcls.pipeline import Engine
+    from batchcls.interfaces import Classifier, Engine, Featurizer
     from batchcls.records import ImageFile
     from batchcls.store.memory import StoreMemory
 

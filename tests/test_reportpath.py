@@ -20,6 +20,7 @@ from batchcls.reportpath import (
     former_reports,
     literal,
     make_folders,
+    of_shard,
     prune,
 )
 from batchcls.settings import load_settings
@@ -189,6 +190,37 @@ def test_reports_of_another_model_are_another_series(tmp_path):
     assert former_reports(template, "fish") == []
 
 
+def test_shard_is_filled_in_and_each_has_its_own_series(tmp_path):
+    template = f"{literal(str(tmp_path))}/{{shard}}/{{{{x}}}}-{{shard}}-{{date}}.csv"
+    third = of_shard(template, "03-of-16")
+    path = f"{tmp_path}/03-of-16/{{x}}-03-of-16-2026-11-24.csv"
+    assert expanded(third, NOW, "m") == path
+    make_folders(third, path)
+    others = [
+        write(tmp_path / "03-of-16" / name)
+        for name in ("{x}-13-of-16-2026-11-23.csv", "{x}-3-of-16-2026-11-23.csv")
+    ]
+    others.append(write(tmp_path / "04-of-16" / "{x}-04-of-16-2026-11-23.csv"))
+    assert former_reports(third, "m") == []
+    former = write(tmp_path / "03-of-16" / "{x}-03-of-16-2026-11-23.csv")
+    write(path)
+    assert former_reports(third, "m") == [str(former), path]
+    assert prune(third, "m", 1, path, refuse) == [str(former)]
+    assert all(other.exists() for other in others)
+
+
+def test_shard_without_a_shard_is_an_error_and_a_shard_without_its_placeholder_is_none():
+    for template in ("{shard}.csv", "a/{{{shard}}}/{date}.csv"):
+        with pytest.raises(ConfigError, match="run -> html: .* is for a run of one shard"):
+            expanded(template, NOW, "m", setting="html")
+    for template in ("report.csv", "-", "{date}-{{shard}}{1}.csv", ""):
+        assert of_shard(template, "1-of-2") == template
+    with pytest.raises(ConfigError, match="run -> summary: .*there is no {shart}"):
+        of_shard("{shart}-{shard}", "1-of-2", setting="summary")
+    with pytest.raises(ConfigError, match="run -> keep_reports"):
+        check_keep(of_shard("{shard}.csv", "1-of-2"), 5)
+
+
 def test_template_without_placeholders_has_one_former_report(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert former_reports("report.csv", "m") == []
@@ -329,7 +361,7 @@ def test_reports_that_all_have_one_name_can_not_be_counted(template):
 def test_every_template_finds_its_own_reports_again(parts, model, days, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports")
     body = "".join(f"{{{part}}}" if part in PLACEHOLDERS else part for part in parts)
-    template = f"{literal(str(folder))}/{body}x.csv"
+    template = of_shard(f"{literal(str(folder))}/{body}x.csv", "3-of-16")
     assume(not {".", ".."} & set(body.split("/")))
     moments = [NOW + timedelta(days=day, hours=day % 24) for day in sorted(days)]
     paths = list(dict.fromkeys(expanded(template, moment, model) for moment in moments))
@@ -342,7 +374,7 @@ def test_every_template_finds_its_own_reports_again(parts, model, days, tmp_path
     stranger = write(folder / "stranger.csv")
     found = former_reports(template, model)
     assert sorted(map(os.path.normpath, found)) == sorted(map(os.path.normpath, paths))
-    if {*PLACEHOLDERS} - {"model"} & {*parts}:
+    if {*PLACEHOLDERS} - {"model", "shard"} & {*parts}:
         check: Callable[[str], None] = refuse
         try:
             prune(template, model, 1, paths[-1], check)

@@ -17,6 +17,7 @@ import pytest
 import batchcls as package
 from batchcls.records import RunInfo, RunSummary
 from batchcls.runsummary import as_bytes, status_of, summary_of, write_summary
+from batchcls.sharding import Shard
 
 STARTED = datetime(2026, 11, 24, 2, 15, tzinfo=timezone(timedelta(hours=1)))
 KEYS = [
@@ -31,7 +32,7 @@ KEYS = [
         "seconds_classifying",
         "counts",
     ),
-    *("labels", "report", "report_written", "page", "images", "model", "versions"),
+    *("labels", "report", "report_written", "page", "images", "shard", "model", "versions"),
 ]
 INFO = RunInfo(
     images=("photos", "/data"),
@@ -94,6 +95,8 @@ def test_summary_says_what_was_done(tmp_path):
     assert value["page"] is None
     assert json.loads(as_bytes(told(page="a.html")))["page"] == str(tmp_path / "a.html")
     assert value["images"] == [str(tmp_path / "photos"), "/data"]
+    assert value["shard"] is None
+    assert json.loads(as_bytes(told(shard=Shard(3, 16))))["shard"] == {"index": 3, "count": 16}
     assert value["model"] == {"name": "birds.batchcls", "digest": "abc123", "classes": 2}
 
 

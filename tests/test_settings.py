@@ -260,7 +260,7 @@ def test_the_command_ends_with_2_for_a_wrong_configuration(tmp_path, batchcls):
     assert result.err.splitlines() == [
         "batchcls: error: config.toml: run -> image: there is no such setting",
         "Did you mean images? Settings of [run]: images, model, output, jobs, max_errors, "
-        "min_images, new_only, since, wait, keep_reports, summary, html, on_end, engine.",
+        "min_images, new_only, since, shard, wait, keep_reports, summary, html, on_end, engine.",
     ]
 
 

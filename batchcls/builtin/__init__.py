@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from batchcls.hookspecs import hookimpl
-from batchcls.interfaces import Classifier, FeaturizerProvider, ReadyModel, ReportFormat
+from batchcls.interfaces import (
+    Classifier,
+    EngineProvider,
+    FeaturizerProvider,
+    ReadyModel,
+    ReportFormat,
+)
 
 
 @hookimpl
@@ -44,3 +50,11 @@ def batchcls_ready_models() -> Sequence[ReadyModel]:
     from batchcls.builtin.inception_imagenet import InceptionImageNet
 
     return [ImageNet(), InceptionImageNet()]
+
+
+@hookimpl
+def batchcls_engines() -> Sequence[EngineProvider]:
+    """Register this machine and a Dask cluster."""
+    from batchcls.builtin.engines import Dask, Local
+
+    return [Local(), Dask()]

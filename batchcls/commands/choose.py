@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from batchcls import assembly
 from batchcls.errors import ConfigError
+from batchcls.locations import is_url
 from batchcls.outline import Outline, outline_of
 from batchcls.plugins import registry
 from batchcls.text import shown
@@ -54,7 +55,7 @@ def chosen_outline(settings: Settings, option: str | None, terminal: Terminal) -
             hint=f"There is: {', '.join(registry().ready_models)}. "
             "The name of a model file ends in .batchcls, or begins with ./",
         )
-    if tags and not os.path.exists(configured):
+    if tags and not _is_there(configured):
         from batchcls.commands.train import train_command
 
         named = ", ".join(shown(source) for source in tags)
@@ -62,3 +63,11 @@ def chosen_outline(settings: Settings, option: str | None, terminal: Terminal) -
         train_command(settings, configured, terminal)
         terminal.result("")
     return outline_of(configured, context)
+
+
+def _is_there(model: str) -> bool:
+    if not is_url(model):
+        return os.path.exists(model)
+    from batchcls.remote.fetching import exists
+
+    return exists(model)

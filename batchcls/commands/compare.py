@@ -8,12 +8,13 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from batchcls import assembly
-from batchcls.atomic import AtomicFile
+from batchcls.atomic import output_file
 from batchcls.commands.comparescreen import print_compared, to_dict
 from batchcls.comparison import Answer, Compared, Comparison, answer_of, matched, only_in
 from batchcls.comparisoncsv import DifferencesFile
 from batchcls.errors import UsageError
 from batchcls.importing import importing
+from batchcls.locations import any_url, is_url
 from batchcls.reading import is_no_page
 from batchcls.reportreading import FORMATS, ReportRows, suffix_of
 from batchcls.terminal import print_json
@@ -58,12 +59,17 @@ def compare_command(
             "no images: nothing to compare the models on",
             hint="Name a folder: batchcls compare OLD NEW ./images (or set run.images)",
         )
+    if not reports and any_url(images or settings.run.images):
+        raise UsageError(
+            "models are compared on images on this machine, not at URLs",
+            hint="Make a report with each (batchcls run), and compare the reports.",
+        )
     _check_places(names, output, html, as_json=as_json)
     with ExitStack() as stack:
         differences = DifferencesFile(output) if output is not None else None
         if differences is not None:
             stack.callback(differences.discard)  # once it is in its place this does nothing
-        page = AtomicFile(html) if html is not None else None
+        page = output_file(html) if html is not None else None
         if page is not None:
             stack.callback(page.discard)
         if reports:
@@ -123,11 +129,11 @@ def _check_places(
         )
     if [as_json, output == STDOUT, html == STDOUT].count(True) > 1:
         raise UsageError("only one thing can go to standard output", hint="Name a file.")
-    taken = {os.path.realpath(name): name for name in names if os.path.exists(name)}
+    taken = {_real(name): name for name in names if is_url(name) or os.path.exists(name)}
     for option, path in (("--output", output), ("--html", html)):
         if path is None or path == STDOUT:
             continue
-        before = taken.setdefault(os.path.realpath(path), option)
+        before = taken.setdefault(_real(path), option)
         if before != option:
             what = "being compared" if before in names else f"that of {before}, too"
             raise UsageError(
@@ -139,6 +145,10 @@ def _check_places(
             f"--html: {shown(html)} is something else than a page of batchcls, and would be lost",
             hint="Name another file for it, or remove that one.",
         )
+
+
+def _real(path: str) -> str:
+    return path if is_url(path) else os.path.realpath(path)
 
 
 def _models(

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchcls.atomic import STDOUT, AtomicFile
+from batchcls.atomic import STDOUT, OutputFile, output_file
 from batchcls.errors import BatchclsError, UsageError
+from batchcls.locations import is_url
 from batchcls.reading import is_no_page
 from batchcls.text import shown
 
@@ -46,8 +47,8 @@ class EvaluationFiles:
     ``page`` is None where none is wanted; ``charts`` are by name, none where none are wanted.
     """
 
-    page: AtomicFile | None
-    charts: Mapping[str, AtomicFile]
+    page: OutputFile | None
+    charts: Mapping[str, OutputFile]
     form: str
 
     def write(self, evaluated: Evaluated, selection: Selection, judge: Judge) -> None:
@@ -76,13 +77,13 @@ def evaluation_files(html: str | None, plots: str | None, form: str) -> Iterator
         page = None
         if html is not None:
             _check_page(html)
-            page = AtomicFile(html)
+            page = output_file(html)
             stack.callback(page.discard)
         charts = {}
         if plots is not None:
             _make_folder(plots, stack)
             for name in _CHARTS:
-                charts[name] = AtomicFile(os.path.join(plots, f"{name}.{form}"))
+                charts[name] = output_file(os.path.join(plots, f"{name}.{form}"))
                 stack.callback(charts[name].discard)
         yield EvaluationFiles(page, charts, form)
 
@@ -162,6 +163,11 @@ def _make_folder(plots: str, stack: contextlib.ExitStack) -> None:
     """Make the folder of the charts; where nothing comes into it, it goes again."""
     from batchcls.pages.chartstyle import available
 
+    if is_url(plots):
+        raise UsageError(
+            f"--plots: {shown(plots)} is a URL, where a folder on this machine is needed",
+            hint="Name a folder, and copy the charts.",
+        )
     if not available():
         raise UsageError(
             "--plots: needs matplotlib, which is not installed",

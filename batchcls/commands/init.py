@@ -7,6 +7,7 @@ import os
 from batchcls.atomic import write_atomically
 from batchcls.configfile import Value, rendered
 from batchcls.errors import UsageError
+from batchcls.locations import is_url
 from batchcls.plugins import registry
 from batchcls.settings import CONFIG_FILE
 from batchcls.text import shown
@@ -44,6 +45,6 @@ def init_command(
 def _relative(path: str, folder: str) -> str:
     if not path:
         raise UsageError("an empty path", hint="Name a folder or a file.")
-    if os.path.isabs(path):
+    if os.path.isabs(path) or is_url(path):
         return path
     return os.path.relpath(path, folder).replace(os.sep, "/")

@@ -35,6 +35,7 @@ def plugins_command(
         ("classifier", settings.train.classifier),
         ("report format", ".csv"),
         ("model", settings.run.model or READY_MODEL),
+        ("engine", settings.run.engine),
     }
     if as_json:
         print_json([_object(plugin, defaults) for plugin in known.plugins])
@@ -66,6 +67,7 @@ def _option_lines() -> Iterator[str]:
     functions: list[tuple[str, Any]] = [
         *((f"featurizer {name} (-F)", one.create) for name, one in known.featurizers.items()),
         *((f"classifier {name} (-C)", one) for name, one in known.classifiers.items()),
+        *((f"engine {name}", one.create) for name, one in known.engines.items()),
     ]
     for what, function in functions:
         try:

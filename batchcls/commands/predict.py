@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from batchcls.commands.choose import chosen_model
 from batchcls.commands.pluginwarnings import warn_of_plugins
-from batchcls.errors import ExitStatus
+from batchcls.errors import ExitStatus, UsageError
 from batchcls.imageformats import require_plugins
+from batchcls.locations import is_url, without_secrets
 from batchcls.records import Prediction, Status
 from batchcls.terminal import drawn_output, print_json, print_text
 from batchcls.text import shown
@@ -28,6 +29,12 @@ def predict_command(
     must_explain: bool = False,
 ) -> ExitStatus:
     """Classify ``images`` and print label and score of each."""
+    url = next((image for image in images if is_url(image)), None)
+    if url is not None:
+        raise UsageError(
+            f"{shown(without_secrets(url))}: predict takes files on this machine",
+            hint="To classify what is at a URL: batchcls run URL --output -",
+        )
     require_plugins(settings.decode.pillow_plugins)
     model = chosen_model(settings, model_option, terminal)
     warn_of_plugins(terminal)

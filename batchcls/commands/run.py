@@ -6,10 +6,6 @@ guardian, and may be begun again.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -19,20 +15,27 @@ from batchcls.assembly import STDOUT, store_folder
 from batchcls.atomic import remove_left_over
 from batchcls.commands.choose import model_name
 from batchcls.commands.runend import End, tell_end
+from batchcls.commands.runplaces import (
+    Before,
+    alone_on_news,
+    alone_on_report,
+    check_other,
+    check_writable,
+)
 from batchcls.errors import ConfigError, UsageError
 from batchcls.guard.guardian import guarded
+from batchcls.locations import normalised
 from batchcls.logformat import exit_status_of, words_of
 from batchcls.maxerrors import Allowance, parse_max_errors
-from batchcls.overlap import alone_on, sweep
-from batchcls.reading import beginning_of, is_no_page, stamp_of
+from batchcls.overlap import sweep
 from batchcls.records import RunSummary
+from batchcls.sharding import Shard, parse_shard
 from batchcls.since import parse_since
-from batchcls.text import shown
 
 if TYPE_CHECKING:
     from batchcls.guard.flight import Flight
     from batchcls.guard.verdicts import Verdicts
-    from batchcls.settings import Settings
+    from batchcls.settings import RunSettings, Settings
     from batchcls.terminal import Terminal
 
 
@@ -42,7 +45,7 @@ class RunPlan:
 
     ``report``, ``summary`` and ``html`` are paths, their placeholders filled in, "" for none;
     ``template`` is the report's as it was given. ``since`` is in nanoseconds since 1970, None for
-    all files. ``must_explain``: not only where the model can.
+    all files, as is a ``shard`` of None. ``must_explain``: not only where the model can.
     """
 
     settings: Settings
@@ -54,6 +57,7 @@ class RunPlan:
     started: datetime
     allowance: Allowance
     since: int | None
+    shard: Shard | None
     must_explain: bool
 
 
@@ -69,8 +73,7 @@ def run_command(
     Where the settings ask for reasons, a model that can't give any does without, unless it must.
     """
     plan = _plan(settings, model_option, must_explain=must_explain)
-    run, begun = settings.run, False
-    before: tuple[int, int, int] | None = None
+    begun = False
 
     def work(flight: Flight, verdicts: Verdicts) -> int:
         nonlocal begun
@@ -78,17 +81,16 @@ def run_command(
         from batchcls.commands.runwork import do_run
 
         # Where it is not the report that was there before, a worker that was killed has written it.
-        written = before != stamp_of(plan.report)
-        return do_run(plan, terminal, flight, verdicts, report_is_ours=written)
+        return do_run(plan, terminal, flight, verdicts, report_is_ours=before.is_another)
 
     try:
         if plan.report != STDOUT:
             reportpath.make_folders(plan.template, plan.report)
-        with _alone_on_news(plan, terminal), alone_on(plan.report, run.wait, terminal.say) as alone:
+        with alone_on_news(plan, terminal), alone_on_report(plan, terminal) as alone:
             if alone:
                 sweep(plan.report)
             _remove_left_over_page(plan)
-            before = stamp_of(plan.report)
+            before = Before(plan.report)
             try:
                 return guarded(
                     work,
@@ -118,20 +120,6 @@ def _remove_left_over_page(plan: RunPlan) -> None:
         remove_left_over(plan.html)
 
 
-def _alone_on_news(plan: RunPlan, terminal: Terminal) -> AbstractContextManager[object]:
-    """Let one run at a time tell what is new, whatever its report is called today."""
-    settings = plan.settings
-    if not settings.run.new_only:
-        return contextlib.nullcontext()
-    folder = store_folder(settings)
-    with contextlib.suppress(OSError):  # the store has its own error
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-    template = os.path.abspath(plan.template)
-    digest = hashlib.sha256(os.fsencode(template)).hexdigest()
-    lock = os.path.join(folder, f"new-only-{digest[:16]}")
-    return alone_on(lock, settings.run.wait, terminal.say, named=template)
-
-
 def _plan(settings: Settings, model_option: str | None, *, must_explain: bool) -> RunPlan:
     run = settings.run
     if not run.images:
@@ -143,9 +131,15 @@ def _plan(settings: Settings, model_option: str | None, *, must_explain: bool) -
     model = model_name(settings, model_option)
     allowance = parse_max_errors(run.max_errors)
     since = int(parse_since(run.since, started) * 1e9) if run.since else None
+    shard = parse_shard(run.shard) if run.shard else None
+    if shard is not None:
+        _name_of_shard(run, shard)
+    run.output, run.summary, run.html = map(normalised, (run.output, run.summary, run.html))
     to_stdout = run.output == STDOUT
     if not to_stdout:
         reportpath.check_keep(run.output, run.keep_reports)
+        if run.keep_reports or run.new_only:
+            reportpath.check_bucket(run.output, "keep_reports" if run.keep_reports else "new_only")
     if run.new_only and (to_stdout or not settings.store.enabled):
         raise ConfigError(
             "run -> new_only: needs "
@@ -154,15 +148,16 @@ def _plan(settings: Settings, model_option: str | None, *, must_explain: bool) -
         )
     summary = run.summary
     report = STDOUT if to_stdout else reportpath.expanded(run.output, started, model)
+    check_writable("output", report)
     if summary:
         summary = reportpath.expanded(summary, started, model, setting="summary")
-        _check_other("summary", summary, report=report)
+        check_other("summary", summary, report=report)
     html = run.html
     if html == STDOUT:
         raise ConfigError("run -> html: a page is a file", hint="Name one: --html report.html")
     if html:
         html = reportpath.expanded(html, started, model, setting="html")
-        _check_other("html", html, report=report, summary=summary)
+        check_other("html", html, report=report, summary=summary)
     return RunPlan(
         settings,
         model_option,
@@ -173,23 +168,13 @@ def _plan(settings: Settings, model_option: str | None, *, must_explain: bool) -
         started=started,
         allowance=allowance,
         since=since,
+        shard=shard,
         must_explain=must_explain,
     )
 
 
-def _check_other(setting: str, path: str, **others: str) -> None:
-    """Raise ConfigError where a file would take the place of one of the ``others``, or of any else.
-
-    A former summary or page may be replaced.
-    """
-    for what, other in others.items():
-        if other and os.path.realpath(path) == os.path.realpath(other):
-            raise ConfigError(
-                f"run -> {setting}: {shown(path)} is the {what}", hint="Name another file for it."
-            )
-    if is_no_page(path) if setting == "html" else beginning_of(path, 1) not in {b"", b"{"}:
-        kind = {"summary": "a summary", "html": "a page of batchcls"}[setting]
-        raise ConfigError(
-            f"run -> {setting}: {shown(path)} is something else than {kind}, and would be lost",
-            hint="Name another file for it, or remove that one.",
-        )
+def _name_of_shard(run: RunSettings, shard: Shard) -> None:
+    """Fill ``{shard}`` in, so that the former reports that count are those of this shard."""
+    run.output = reportpath.of_shard(run.output, shard.name)
+    run.summary = reportpath.of_shard(run.summary, shard.name, setting="summary")
+    run.html = reportpath.of_shard(run.html, shard.name, setting="html")

@@ -18,7 +18,8 @@ from batchcls.text import plural, shown
 
 if TYPE_CHECKING:
     from batchcls.commands.run import RunPlan
-    from batchcls.records import RunInfo, RunSummary
+    from batchcls.records import ImageFile, RunInfo, RunSummary
+    from batchcls.sharding import Shard
     from batchcls.terminal import Terminal
 
 
@@ -74,14 +75,15 @@ def tell_end(plan: RunPlan, end: End, terminal: Terminal, failure: BaseException
         report_written=end.written,
         page=plan.html if end.page_written else None,
         images=run.images,
+        shard=plan.shard,
         error=None if failure is None else words_of(failure),
     )
     if terminal.json:
-        terminal.event("finished", sentence(end.summary), **told)
+        terminal.event("finished", sentence(end.summary, plan.shard), **told)
+    soon = isinstance(failure, (Terminated, KeyboardInterrupt))
     if plan.summary and not isinstance(failure, BusyError):
-        runsummary.write_summary(run.summary, plan.summary, told, terminal.warn)
+        runsummary.write_summary(run.summary, plan.summary, told, terminal.warn, soon=soon)
     if run.on_end:
-        soon = isinstance(failure, (Terminated, KeyboardInterrupt))
         seconds = onend.SECONDS_WHEN_TOLD_TO_END if soon else onend.SECONDS
         onend.call_at_end(run.on_end, told, terminal.warn, seconds=seconds)
 
@@ -94,7 +96,9 @@ def finish(plan: RunPlan, end: End, terminal: Terminal) -> ExitStatus:
     if not terminal.json:
         with contextlib.suppress(OutputError):  # the report is there, whoever reads the table
             print_result(plan, summary, plan.html if end.page_written else "", terminal)
-    allowed = plan.allowance.allows(summary.unreadable, summary.images)
+    # What couldn't be listed may be missing in all reports: it counts here, too.
+    bad, rows = summary.unreadable + summary.unlisted, summary.images + summary.unlisted
+    allowed = plan.allowance.allows(bad, rows)
     unreadable = summary.unreadable - summary.faults
     if unreadable:
         message = f"{plural(unreadable, 'image')} could not be read; the report says why"
@@ -104,10 +108,20 @@ def finish(plan: RunPlan, end: End, terminal: Terminal) -> ExitStatus:
         images = plural(summary.faults, "image")
         terminal.warn(f"a plugin failed for {images}; the first was {shown(first.path)}")
         terminal.warn(first.fault or "")
-    if summary.images == 0 and summary.left_out == 0 and plan.since is None:
+    if summary.first_unlisted is not None and plan.shard is not None:
+        _tell_unlisted(summary.unlisted, summary.first_unlisted, plan.shard, terminal)
+    if summary.images == summary.left_out == summary.elsewhere == 0 and plan.since is None:
         roots = ", ".join(shown(root) for root in run.images)
         terminal.warn(f"no images found in {roots}")
     return ExitStatus.OK if allowed else ExitStatus.UNREADABLE
+
+
+def _tell_unlisted(count: int, first: ImageFile, shard: Shard, terminal: Terminal) -> None:
+    terminal.warn(
+        f"{plural(count, 'folder')} could not be read, and it is for other shards' reports to say "
+        f"so: where these could read them, the images of shard {shard} in them are in no report; "
+        f"the first was {shown(first.key)}: {shown(first.problem or '')}"
+    )
 
 
 def _prune(plan: RunPlan, terminal: Terminal) -> None:

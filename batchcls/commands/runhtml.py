@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from batchcls import assembly
-from batchcls.atomic import AtomicFile
+from batchcls.atomic import OutputFile, output_file
 from batchcls.errors import BatchclsError, fault_of
 from batchcls.gallery import Entry, Gallery
+from batchcls.locations import absolute, is_url, without_secrets
 from batchcls.pipeline import chunked
+from batchcls.reading import Files, LocalFiles
 from batchcls.records import RunInfo, RunSummary, Status
 from batchcls.reportpath import make_folders
 
@@ -44,8 +46,9 @@ class RunHtml:
         self.gallery = Gallery(plan.settings.report.thumbnails, judge)
         self._plan, self._info, self._terminal = plan, info, terminal
         self._drawn: dict[bytes, bytes] = {}
-        self._file: AtomicFile | None = AtomicFile(plan.html)
-        if not os.path.exists(plan.html) or os.path.isfile(plan.html):
+        self._file: OutputFile | None = output_file(plan.html)
+        is_local = not is_url(plan.html)
+        if is_local and (not os.path.exists(plan.html) or os.path.isfile(plan.html)):
             # It could be written. Another run may have the same page, and remove at its start what
             # lies about of it: so nothing does until it is written.
             self._file.discard()
@@ -55,7 +58,7 @@ class RunHtml:
         """Take in some outcomes, each with its prediction as it was judged."""
         self.gallery.add(outcomes)
 
-    def draw(self, memory: StoreMemory | None, care: Care) -> None:
+    def draw(self, memory: StoreMemory | None, care: Care, files: Files | None = None) -> None:
         """Get the pictures of those images that were not decoded in this run.
 
         To be done before the report is in its place: a file may crash a decoder here, too, and
@@ -78,7 +81,9 @@ class RunHtml:
 
         settings = self._plan.settings
         require_plugins(settings.decode.pillow_plugins)
-        drawer = Drawer(assembly.decoder(settings), care, settings.decode.max_bytes)
+        drawer = Drawer(
+            assembly.decoder(settings), care, settings.decode.max_bytes, files or LocalFiles()
+        )
         chunks = list(chunked(lacking))
         for chunk, drawn in zip(chunks, assembly.engine(settings).map(drawer, chunks), strict=True):
             found = {
@@ -97,7 +102,7 @@ class RunHtml:
         for.
         """
         try:
-            file = self._file = self._file or AtomicFile(self._plan.html)
+            file = self._file = self._file or output_file(self._plan.html)
             file.write(self._page(summary))
             file.commit()
         except BatchclsError as error:
@@ -123,7 +128,7 @@ class RunHtml:
                 summary,
                 started=self._plan.started,
                 finished=datetime.now().astimezone(),
-                report=self._plan.report,
+                report=without_secrets(self._plan.report),
                 cards=self._cards(self.gallery.entries),
                 sampled=self.gallery.sampled,
                 unreadable=self._cards(self.gallery.unreadable),
@@ -152,7 +157,7 @@ class RunHtml:
             cards.append(
                 Card(
                     prediction.path,
-                    os.path.abspath(entry.file),
+                    absolute(entry.file),
                     prediction.status,
                     prediction.label,
                     prediction.score,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from batchcls.assembly import STDOUT
+from batchcls.locations import without_secrets
 from batchcls.terminal import print_drawn
 from batchcls.text import plural, shown
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from batchcls.commands.run import RunPlan
     from batchcls.records import RunSummary
+    from batchcls.sharding import Shard
     from batchcls.terminal import Terminal
 
 _LABELS_SHOWN = 20
@@ -48,19 +50,20 @@ def print_result(plan: RunPlan, summary: RunSummary, page: str, terminal: Termin
         terminal.result("")
     if summary.review:
         terminal.result(f"{plural(summary.review, 'label')} to review, by the status in the report")
-    terminal.result(sentence(summary))
+    terminal.result(sentence(summary, plan.shard))
     terminal.result(f"report: {_where(plan.report)}")
     if page:
         terminal.result(f"page: {shown(page)}")
 
 
-def sentence(summary: RunSummary) -> str:
+def sentence(summary: RunSummary, shard: Shard | None = None) -> str:
     """Say how many images it were, and how fast they went."""
     rate = summary.images / summary.seconds if summary.seconds else 0.0
     known = f", {summary.recalled:,} of them known already" if summary.recalled else ""
     left_out = f"; {summary.left_out:,} were reported before" if summary.left_out else ""
     images = plural(summary.images, "image")
-    return f"{images} in {summary.seconds:.1f} s ({rate:.0f} images/s){known}{left_out}"
+    which = f"shard {shard}: " if shard is not None else ""
+    return f"{which}{images} in {summary.seconds:.1f} s ({rate:.0f} images/s){known}{left_out}"
 
 
 def _counts(summary: RunSummary) -> list[tuple[str, int]]:
@@ -74,7 +77,7 @@ def _counts(summary: RunSummary) -> list[tuple[str, int]]:
 
 
 def _where(report: str) -> str:
-    return "standard output" if report == STDOUT else shown(report)
+    return "standard output" if report == STDOUT else shown(without_secrets(report))
 
 
 def _drawn(plan: RunPlan, summary: RunSummary, page: str, on: Console) -> Iterator[RenderableType]:
@@ -85,7 +88,7 @@ def _drawn(plan: RunPlan, summary: RunSummary, page: str, on: Console) -> Iterat
         yield ""
     if summary.images:
         yield _statuses(summary, on)
-    yield Text(sentence(summary), style="dim")
+    yield Text(sentence(summary, plan.shard), style="dim")
     places = [("report", _where(plan.report)), *([("page", shown(page))] if page else [])]
     for name, place in places:
         line = Text.assemble((f"{name}: ", "dim"), place)

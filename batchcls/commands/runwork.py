@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,27 +13,30 @@ from batchcls.careful import Careful
 from batchcls.commands.choose import chosen_outline, model_name
 from batchcls.commands.pluginwarnings import warn_of_plugins
 from batchcls.commands.runend import End, end_of_run, finish
+from batchcls.commands.runengine import RunEngine
 from batchcls.commands.runhtml import RunHtml
+from batchcls.commands.runplaces import check_urls
+from batchcls.commands.runrecall import RunRecall
 from batchcls.errors import UsageError
-from batchcls.importing import importing
 from batchcls.judging import Judge
+from batchcls.locations import any_url, is_url
 from batchcls.logformat import words_of
-from batchcls.pipeline import Slot, outcomes, run
+from batchcls.pipeline import outcomes, run
 from batchcls.plugins import registry
-from batchcls.reading import identify
 from batchcls.records import LEADING, ImageFile, Outcome, Prediction, RunInfo, RunSummary, Status
 from batchcls.scan import scan
+from batchcls.sharding import Share
 from batchcls.store.schema import StoreError
 from batchcls.text import plural, shown
 from batchcls.watch import Watch
 
 if TYPE_CHECKING:
-    from batchcls.classification import Picks
     from batchcls.commands.run import RunPlan
     from batchcls.guard.flight import Flight
     from batchcls.guard.verdicts import Verdicts
     from batchcls.outline import Outline
-    from batchcls.pipeline import Work
+    from batchcls.remote.reading import RemoteFiles
+    from batchcls.scanrules import ScanRules
     from batchcls.store.memory import StoreMemory
     from batchcls.store.store import Store
     from batchcls.terminal import Terminal
@@ -47,17 +48,19 @@ def do_run(
     flight: Flight,
     verdicts: Verdicts,
     *,
-    report_is_ours: bool = False,
+    report_is_ours: Callable[[], bool] = lambda: False,
 ) -> int:
     """Do it, good or bad, and tell whoever wants to know of the end.
 
-    ``report_is_ours`` where an earlier worker of this run was killed after it wrote the report.
+    ``report_is_ours`` tells, once, at the beginning, whether an earlier worker of this run was
+    killed after it wrote the report.
     """
     end = End(RunSummary())
     care = Careful(flight, verdicts, plan.settings.decode)
     worker = _Worker(plan, terminal, flight, care, end, report_is_ours)
     with end_of_run(plan, end, terminal):
         try:
+            check_urls(plan)
             worker.run()
         finally:
             worker.close()
@@ -72,35 +75,39 @@ class _Worker:
     flight: Flight
     care: Careful
     end: End
-    report_is_ours: bool
+    report_is_ours: Callable[[], bool]
     store: Store | None = None
+    remote: RemoteFiles | None = None
 
     def run(self) -> None:
         settings, terminal = self.plan.settings, self.terminal
         self.store = assembly.open_store(settings, terminal)
-        skip = [self.plan.report, self.plan.summary, self.plan.html, *self._former_reports()]
-        rules = assembly.scan_rules(settings, skip=skip, store=self.store)
-        roots = settings.run.images
-        files = scan(roots, rules, self.care)
+        rules = assembly.scan_rules(settings, skip=self._written(), store=self.store)
+        remote = self.remote = assembly.remote_files(settings, self.care.touch)
+        files, total = self._scanned(rules)
         format_ = assembly.report_format(self.plan.report)  # before the model may take its time
         outline = chosen_outline(settings, self.plan.model_option, terminal)
         self._tell_what(outline)
         explain = self.plan.must_explain or (settings.report.explain and outline.model.explains)
         settings.report.explain = explain
         info = self.end.info = _run_info(self.plan, outline)
-        watchers = list(registry().watchers())
-        watch = Watch(watchers, info, terminal.warn)
+        watch = Watch(list(registry().watchers()), info, terminal.warn)
         warn_of_plugins(terminal)
         memory = self._memory(outline, all_scores=self._all_scores(watch, format_.suffix))
         judge = Judge(settings.report.review_below, settings.report.unknown)
         page = RunHtml(self.plan, info, judge, terminal) if self.plan.html else None
-        make_work = self._make_work(outline, memory, page.gallery if page is not None else None)
+        picks = page.gallery if page is not None else None
+        working = RunEngine(settings, terminal, outline, memory, self.care, picks, remote)
+        max_bytes = settings.decode.max_bytes
+        recall = working.recalling(RunRecall(memory, self.care, remote, self.plan.since, max_bytes))
+        engine = working.engine
         if explain:
-            make_work()  # whether it can is told before anything is done
+            working.make_work()  # whether it can is told before anything is done
         wanted, keep = self._wanted()
 
-        def count() -> int:
-            return sum(1 for _ in scan(roots, rules))
+        def at_end() -> None:
+            if page is not None:
+                page.draw(memory, self.care, remote)
 
         def on_batch(new: list[Outcome], predictions: list[Prediction]) -> None:
             advance(len(predictions))
@@ -113,11 +120,9 @@ class _Worker:
             watch.started()
             request = assembly.report_request(settings, outline.manifest.classes)
             report = format_.open(self.plan.report, request)
-            engine = assembly.lazy_engine(settings)
-            total = None if self.plan.since or settings.run.new_only else count
             with (
                 terminal.progress("classifying", total=total) as advance,
-                closing(outcomes(files, self._recall(memory), make_work, engine)) as found,
+                closing(outcomes(files, recall, working.make_work, engine, working.ahead)) as found,
             ):
                 run(
                     self._progressing(found),
@@ -126,7 +131,7 @@ class _Worker:
                     judge,
                     wanted,
                     on_batch,
-                    (lambda: page.draw(memory, self.care)) if page is not None else lambda: None,
+                    at_end,
                     least=settings.run.min_images,
                 )
             self.end.written = True
@@ -140,6 +145,18 @@ class _Worker:
             watch.finished(self.end.summary)
             raise
         watch.finished(self.end.summary)
+
+    def _scanned(self, rules: ScanRules) -> tuple[Iterator[ImageFile], Callable[[], int] | None]:
+        """Give the files, and what counts them, where that is worth it."""
+        roots, shard = self.plan.settings.run.images, self.plan.shard
+        files = Share(shard, self.end.summary).of(scan(roots, rules, self.care, self.remote))
+
+        def count() -> int:
+            return sum(1 for _ in Share(shard, RunSummary()).of(scan(roots, rules)))
+
+        # Listing what is at a URL costs money, and takes as long as the work.
+        vague = self.plan.since or self.plan.settings.run.new_only or self.remote is not None
+        return files, None if vague else count
 
     def _tell_what(self, outline: Outline) -> None:
         classes = plural(len(outline.manifest.classes), "class", "classes")
@@ -163,6 +180,16 @@ class _Worker:
                 self.flight.progressed(sum(not outcome.recalled for outcome in chunk))
             yield chunk
 
+    def _written(self) -> list[str]:
+        """List what this run writes, and what earlier ones have written: no images."""
+        plan = self.plan
+        # At a URL they are asked for only where they might be taken for some.
+        settings = plan.settings
+        might = settings.scan.all_files and any_url(settings.run.images)
+        asks = might or not is_url(plan.template)
+        former = self._former_reports() if asks else []
+        return [plan.report, plan.summary, plan.html, *former]
+
     def _former_reports(self) -> list[str]:
         if self.plan.report == assembly.STDOUT:
             return []
@@ -170,7 +197,9 @@ class _Worker:
         return reportpath.former_reports(self.plan.template, model)
 
     def close(self) -> None:
-        """Close the store, after making it smaller if it has grown too large."""
+        """Close the store, after making it smaller if it has grown too large, and connections."""
+        if self.remote is not None:
+            self.remote.close()
         if self.store is None:
             return
         self.store.close()
@@ -207,53 +236,6 @@ class _Worker:
             return True
         return bool(registry().owner("report format", suffix))
 
-    def _make_work(
-        self, outline: Outline, memory: StoreMemory | None, picks: Picks | None
-    ) -> Callable[[], Work]:
-        settings = self.plan.settings
-
-        def make() -> Work:
-            from batchcls.imageformats import require_plugins
-
-            start = time.perf_counter()
-            require_plugins(settings.decode.pillow_plugins)
-            with importing():
-                model = outline.model
-            seconds = time.perf_counter() - start
-            self.terminal.detail(f"there is work for the network: loaded in {seconds:.1f} s")
-            return model.chunk_classifier(
-                settings.decode.max_pixels,
-                explain=settings.report.explain,
-                max_bytes=settings.decode.max_bytes,
-                memory=memory,
-                recorder=memory,
-                care=self.care,
-                picks=picks,
-            )
-
-        return make
-
-    def _recall(self, memory: StoreMemory | None) -> Callable[[list[ImageFile]], Sequence[Slot]]:
-        since, max_bytes = self.plan.since, self.plan.settings.decode.max_bytes
-
-        def recall(files: list[ImageFile]) -> Sequence[Slot]:
-            if memory is None and since is None:
-                return files
-            kept, identities = [], []
-            for file in files:
-                identity = None
-                if file.problem is None and self.care.reason(file.path) is None:
-                    with self.care.reading(file.path):
-                        identity = identify(file.path)
-                # What can't be looked up has a row that says why, whenever it was modified.
-                if since is None or identity is None or identity.modified >= since:
-                    kept.append(file)
-                    too_large = identity is not None and identity.size > max_bytes
-                    identities.append(None if too_large else identity)
-            return kept if memory is None else memory.recall(kept, identities)
-
-        return recall
-
     def _wanted(self) -> tuple[Callable[[Outcome], bool], Callable[[], None]]:
         """Give what tells whether an outcome is wanted, and what is to be done at a good end."""
         settings = self.plan.settings
@@ -268,12 +250,12 @@ class _Worker:
 
         template = self.plan.template
         reported = Reported(self.store, assembly.absolute(template), fingerprint.failing(settings))
-        report = os.path.realpath(self.plan.report)
         former = self._former_reports()
-        if self.report_is_ours or reportpath.changes(template):
+        if reportpath.changes(template) or self.report_is_ours():
             # Of the same night: a second run must not take away what the first one has told.
-            reported.add_present(report)
-            former = [path for path in former if os.path.realpath(path) != report]
+            reported.add_present(self.plan.report)
+            places = reportpath.places_of(template)
+            former = [one for one in former if not places.is_same(one, self.plan.report)]
         for path in former[-1:]:
             reported.add_former(path)
         return reported.is_new, reported.commit

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from batchcls import assembly, modelfile, trainingassembly
-from batchcls.atomic import AtomicFile
+from batchcls.atomic import output_file
 from batchcls.commands.pluginwarnings import warn_of_plugins
 from batchcls.commands.replace import Replacement
 from batchcls.corrections import told
 from batchcls.errors import OutputError, PluginFailedError, UsageError
+from batchcls.locations import is_url, without_secrets
 from batchcls.model import Model
 from batchcls.plugins import registry
 from batchcls.reading import beginning_of
@@ -51,7 +52,7 @@ def train_command(
             "no tags: nothing to learn from",
             hint="Name a file of tags: batchcls train tags.tsv",
         )
-    _check_output(output)
+    _check_output(output, if_better=if_better)
     _warn_of_options(settings, terminal)
     merged = trainingassembly.merged_tags(
         settings, settings.train.sources, settings.train.images, too_few_classes
@@ -60,7 +61,7 @@ def train_command(
     _tell_corrections(merged, terminal)
     replacement = Replacement(settings, terminal, output, merged, held_out) if if_better else None
     store = assembly.open_store(settings, terminal)
-    file = AtomicFile(output)  # before the work: a place that can't be written to is told at once
+    file = output_file(output)  # before the work: a place that can't be written to is told at once
     try:
         context = trainingassembly.training_context(settings, terminal, tags)
         parts = trainingassembly.training_parts(settings, context, store)
@@ -128,8 +129,14 @@ def _tell_corrections(merged: Merged, terminal: Terminal) -> None:
         terminal.say(f"The class {shown(name)} is gone: all its images have another label now.")
 
 
-def _check_output(output: str) -> None:
+def _check_output(output: str, *, if_better: bool) -> None:
     """Refuse to put the model in the place of what is none, such as the tags."""
+    if if_better and is_url(output):
+        raise UsageError(
+            f"{shown(without_secrets(output))}: the model that is compared with "
+            "--replace-if-better is a file on this machine",
+            hint="Train to a file, and copy it; or leave --replace-if-better out.",
+        )
     if beginning_of(output, 2) not in {b"", b"PK"} and not output.endswith(modelfile.SUFFIX):
         raise UsageError(
             f"{shown(output)}: something else than a model, and would be lost",

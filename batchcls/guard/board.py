@@ -20,6 +20,7 @@ from enum import IntEnum
 from hashlib import sha256
 
 from batchcls import locking
+from batchcls.locations import is_url
 
 # One for each of the engine's threads at most, and some for others.
 SLOTS = 1088
@@ -65,9 +66,10 @@ class InFlight:
 def named(path: str) -> bytes:
     """Give the name under which a file is known here: its absolute path, links not followed.
 
-    One that is longer than any system takes is cut, and marked by its digest.
+    A URL is its own name. One longer than any system takes is cut, and marked by its digest.
     """
-    if not path.startswith("/") or "/." in path or "//" in path or path.endswith("/"):
+    simple = path.startswith("/") and not ("/." in path or "//" in path or path.endswith("/"))
+    if not simple and not is_url(path):
         with contextlib.suppress(OSError):  # a current folder that was removed
             path = os.path.abspath(path)
     name = os.fsencode(path)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from batchcls.guard.board import InFlight, Stage, named
 from batchcls.guard.mounts import lies_in, mount_points, place_of
+from batchcls.locations import is_url
 from batchcls.text import shown
 
 # So many files that did not answer, and the whole mount is taken for dead.
@@ -77,6 +78,8 @@ class Verdicts:
                 continue
             answer = no_answer(seconds)
             reasons[each.path] = answer
+            if is_url(each.path):
+                continue  # it is on no mount, and what reads it knows a dead server
             folder = each.path if each.stage is Stage.LISTING else os.path.dirname(each.path)
             if found is None or not lies_in(each.path, found[0]):  # it may take its time
                 found = place_of(each.path, folder, points)

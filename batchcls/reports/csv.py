@@ -10,7 +10,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from batchcls.atomic import AtomicFile
+from batchcls.atomic import output_file
 from batchcls.records import Prediction, ReportRequest
 from batchcls.reportcolumns import SCORE_DECIMALS, WEIGHT_DECIMALS, ReportColumns
 from batchcls.text import disk_bytes
@@ -25,7 +25,7 @@ class CsvReport:
 
     def __init__(self, path: str, asked: ReportRequest) -> None:
         self._columns = ReportColumns(asked)
-        self._file = AtomicFile(path)
+        self._file = output_file(path)
         try:
             self._rows([self._columns.names])
         except BaseException:

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from batchcls.atomic import AtomicFile
+from batchcls.atomic import output_file
 from batchcls.records import Prediction, ReportRequest
 from batchcls.reportcolumns import ReportColumns, because, rounded
 
@@ -28,7 +28,7 @@ class JsonLinesReport:
 
     def __init__(self, path: str, asked: ReportRequest) -> None:
         self._columns = ReportColumns(asked)
-        self._file = AtomicFile(path)
+        self._file = output_file(path)
 
     def write(self, predictions: Iterable[Prediction]) -> None:
         """Add one line for each prediction."""

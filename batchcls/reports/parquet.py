@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from batchcls import __version__
-from batchcls.atomic import AtomicFile
+from batchcls.atomic import OutputFile, output_file
 from batchcls.errors import UsageError
 from batchcls.records import Prediction, ReportRequest
 from batchcls.reportcolumns import ReportColumns, because, rounded
@@ -38,23 +38,17 @@ class ParquetReport:
     """
 
     def __init__(self, path: str, asked: ReportRequest) -> None:
-        pyarrow, parquet = _imported(path)
+        pyarrow, parquet = imported(path)
         self._arrow = pyarrow
         self._columns = ReportColumns(asked)
-        self._most = max(1, min(_GROUP_ROWS, _GROUP_CELLS // len(self._columns.names)))
+        self._most = rows_in_group(len(self._columns.names))
         self._schema = _schema(pyarrow, self._columns, asked.classes)
         self._plain: list[list[str | float | None]] = []
         self._scores: list[Any] = []
         self._because: list[list[tuple[str, float]] | None] = []
-        self._sink = _Sink(AtomicFile(path))
+        self._sink = Sink(output_file(path))
         try:
-            self._writer = parquet.ParquetWriter(
-                self._sink,
-                self._schema,
-                compression="zstd",
-                # Of a thousand scores the least and the greatest are a third of such a file's end.
-                write_statistics=self._columns.plain,
-            )
+            self._writer = begun(parquet, self._sink, self._schema)
         except BaseException:
             self._sink.discard()
             raise
@@ -109,12 +103,24 @@ class ParquetReport:
         return [self._arrow.array(column, mask=missing) for column in matrix]
 
 
-class _Sink:
+def rows_in_group(columns: int) -> int:
+    """Give how many rows a row group has, all but the last one."""
+    return max(1, min(_GROUP_ROWS, _GROUP_CELLS // columns))
+
+
+def begun(parquet: Any, sink: Sink, schema: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """Begin a report in ``sink``: give pyarrow's writer."""
+    # Of a thousand scores the least and the greatest are a third of such a file's end.
+    plain = [name for name in schema.names if name != "because" and not name.startswith("score:")]
+    return parquet.ParquetWriter(sink, schema, compression="zstd", write_statistics=plain)
+
+
+class Sink:
     """The file as pyarrow wants it: it asks where it is, and may write once it is discarded."""
 
     closed = False
 
-    def __init__(self, file: AtomicFile) -> None:
+    def __init__(self, file: OutputFile) -> None:
         self._file = file
         self._length = 0
         self._discarded = False
@@ -146,8 +152,8 @@ class _Sink:
         self._file.discard()
 
 
-def _imported(path: str) -> tuple[Any, Any]:
-    """Import pyarrow. Raises UsageError where it can't be."""
+def imported(path: str) -> tuple[Any, Any]:
+    """Import pyarrow, for the report at ``path``. Raises UsageError where it can't be."""
     try:
         import pyarrow
         import pyarrow.parquet

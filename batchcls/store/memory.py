@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from batchcls.reading import Identity, identify
+from batchcls.locations import absolute
+from batchcls.reading import Identity
 from batchcls.records import ImageFile, KnownContent, Outcome, Prediction, Status
 from batchcls.store.rows import (
     Kept,
@@ -120,31 +121,10 @@ class StoreMemory:
         predictions: Sequence[Prediction] = (),
     ) -> None:
         """Keep what came of a chunk."""
-        findings = []
-        row = 0
-        for index, (file, source) in enumerate(zip(files, extracted.sources, strict=True)):
-            number, row = row, row + (source.reason is None)
-            if source.digest is None or source.fault is not None:
-                continue
-            finding = Finding(store_path(file.path), source.digest, source.identity)
-            if source.reason is not None:
-                finding.failure = source.reason if source.lasting else None
-                if not source.lasting:
-                    continue  # its content is as unknown as before
-            elif not source.recalled:
-                finding.features = {
-                    way: packed_features(matrix[number])
-                    for way, matrix in zip(self.ways.featurizing, extracted.features, strict=True)
-                }
-            if source.thumbnail is not None:
-                finding.features = {**finding.features, self.ways.drawing: source.thumbnail}
-            prediction = predictions[index] if predictions else None
-            if prediction is not None and prediction.scores is not None:
-                leading = prediction.leading
-                finding.prediction = packed_prediction(
-                    leading, prediction.scores, prediction.distance
-                )
-            findings.append(finding)
+        self.keep(findings_of(self.ways, files, extracted, predictions))
+
+    def keep(self, findings: Sequence[Finding]) -> None:
+        """Keep what was found out."""
         self.store.record(findings, self.ways.predicting, self.ways.decoding)
 
     def thumbnail(self, digest: bytes) -> bytes | None:
@@ -177,6 +157,40 @@ class StoreMemory:
             self.store.record([slow], self.ways.predicting, self.ways.decoding)
 
 
+def findings_of(
+    ways: Ways,
+    files: Sequence[ImageFile],
+    extracted: Extracted,
+    predictions: Sequence[Prediction] = (),
+) -> list[Finding]:
+    """Give what is to be kept of a chunk, wherever it was worked on."""
+    findings = []
+    row = 0
+    for index, (file, source) in enumerate(zip(files, extracted.sources, strict=True)):
+        number, row = row, row + (source.reason is None)
+        if source.digest is None or source.fault is not None:
+            continue
+        finding = Finding(store_path(file.path), source.digest, source.identity)
+        if source.reason is not None:
+            finding.failure = source.reason if source.lasting else None
+            if not source.lasting:
+                continue  # its content is as unknown as before
+        elif not source.recalled:
+            finding.features = {
+                way: packed_features(matrix[number])
+                for way, matrix in zip(ways.featurizing, extracted.features, strict=True)
+            }
+        if source.thumbnail is not None:
+            finding.features = {**finding.features, ways.drawing: source.thumbnail}
+        prediction = predictions[index] if predictions else None
+        if prediction is not None and prediction.scores is not None:
+            finding.prediction = packed_prediction(
+                prediction.leading, prediction.scores, prediction.distance
+            )
+        findings.append(finding)
+    return findings
+
+
 @dataclass(frozen=True)
 class RecallingExtractor:
     """An extractor that also looks files up by what they were, and keeps what it finds out."""
@@ -186,6 +200,7 @@ class RecallingExtractor:
 
     def __call__(self, files: Sequence[ImageFile]) -> Extracted:
         """Work on one chunk."""
+        identify = self.extractor.files.identify
         slots = self.memory.recall(files, [identify(file.path) for file in files])
         known = [
             slot if isinstance(slot, ImageFile) else file
@@ -210,8 +225,9 @@ def _made(key: str, kept: Kept, classes: Sequence[str]) -> Prediction:
 
 
 def store_path(path: str) -> bytes:
-    """Give the name of a file in the store: absolute, in the bytes that it has on the disk."""
+    """Give the name of a file in the store: absolute, in the bytes it has on the disk, or a URL."""
+    name = absolute(path)
     try:
-        return os.fsencode(os.path.abspath(path))
+        return os.fsencode(name)
     except UnicodeEncodeError:  # a Windows name with half a surrogate pair
-        return os.path.abspath(path).encode("utf-8", "surrogatepass")
+        return name.encode("utf-8", "surrogatepass")

@@ -11,12 +11,15 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
+import io
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import IO
 
 from batchcls.errors import BatchclsError, UsageError
+from batchcls.locations import is_url
 from batchcls.records import Outcome, Status
 from batchcls.reportreading import ReportRows, suffix_of
 from batchcls.store.store import Store
@@ -120,7 +123,8 @@ class Reported:
 def _rows_of(path: str) -> Iterator[tuple[bytes, bool]]:
     """Yield the paths in a report, and whether of an error; nothing where it isn't one.
 
-    A plugin's format is not known here: of such a report the store alone tells what it had.
+    Raises FetchError where it is at a URL, and can't be read. A plugin's format is not known here:
+    of such a report the store alone tells what it had.
     """
     if suffix_of(path) in {".jsonl", ".parquet"}:
         with contextlib.suppress(UsageError):
@@ -128,15 +132,24 @@ def _rows_of(path: str) -> Iterator[tuple[bytes, bool]]:
                 yield _bytes(name), answer.status is Status.ERROR
         return
     try:  # as CSV, with whatever a spreadsheet made of the other columns
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with _opened(path) as file:
             rows = csv.DictReader(file)
             if not {"path", "status"} <= set(rows.fieldnames or ()):
                 return
             for row in rows:
                 if row["path"]:
                     yield _bytes(row["path"]), row["status"] == Status.ERROR.value
-    except (OSError, csv.Error, UnicodeError):
+    except (OSError, csv.Error, UnicodeError, UsageError):  # UsageError: nothing is at the URL
         return
+
+
+def _opened(path: str) -> IO[str]:
+    if not is_url(path):
+        return open(path, encoding="utf-8", errors="surrogateescape", newline="")
+    from batchcls.remote.fetching import fetched
+
+    data = io.BytesIO(fetched(path))
+    return io.TextIOWrapper(data, encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def _bytes(path: str) -> bytes:

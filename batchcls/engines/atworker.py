@@ -1,0 +1,114 @@
+"""What a Dask worker runs: works by their token, each unpickled once in a process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from distributed import WorkerPlugin, get_worker
+
+from batchcls.errors import BatchclsError, fault_of
+
+if TYPE_CHECKING:
+    from batchcls.interfaces import DistantWork
+
+# As Dask's own, so that it stands in the worker's log.
+_log = logging.getLogger("distributed.worker.batchcls")
+_payloads: dict[str, bytes] = {}
+_works: dict[str, DistantWork] = {}
+_making = threading.Lock()
+
+
+class Payload(WorkerPlugin):
+    """A work on its way to every worker, those included that come later or start anew."""
+
+    idempotent = True
+
+    def __init__(self, token: str, work: bytes) -> None:
+        self.name = f"batchcls-{token}"
+        self._token, self._work = token, work
+
+    def setup(self, worker: Any) -> None:  # noqa: ANN401, ARG002 - as Dask calls it
+        """Arrive."""
+        _payloads[self._token] = self._work
+
+    def teardown(self, worker: Any) -> None:  # noqa: ANN401, ARG002 - as Dask calls it
+        """Leave nothing behind."""
+        _payloads.pop(self._token, None)
+        _works.pop(self._token, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a group of chunks.
+
+    ``results`` has one for each; ``unfit`` says why the worker at ``address`` can do no such work,
+    ``error`` (message, hint) and ``fault`` (reason, trace) what was raised.
+    """
+
+    results: Sequence[Any] = ()
+    address: str = ""
+    unfit: str = ""
+    error: tuple[str, str] | None = None
+    fault: tuple[str, str] | None = None
+
+
+def work_on(token: str, chunks: Sequence[Any], *, careful: bool) -> Answer:
+    """Work on a group of chunks. Raises nothing."""
+    address = ""
+    try:
+        address = get_worker().address
+        work = _work(token)
+    except BatchclsError as error:
+        return Answer(address=address, unfit=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever is missing there
+        return Answer(address=address, unfit=fault_of("unpickling the work", error).reason)
+    try:
+        with _one_blas_thread():
+            if careful:
+                return Answer([work.carefully(chunk) for chunk in chunks], address)
+            return Answer(list(work.many(chunks)), address)
+    except BatchclsError as error:
+        return Answer(address=address, error=(error.message, error.hint))
+    except Exception as error:  # noqa: BLE001 - raised again where the run was begun
+        fault = fault_of(f"the work on {address}", error)
+        return Answer(address=address, fault=(fault.reason, fault.trace))
+
+
+def _work(token: str) -> DistantWork:
+    with _making:
+        work = _works.get(token)
+        if work is None:
+            if token not in _payloads:
+                raise BatchclsError("the work has not arrived")
+            work = _works[token] = pickle.loads(_payloads[token])  # noqa: S301 - Dask's trust
+            _log.info("work %s unpickled, %d bytes", token[:8], len(_payloads[token]))
+        return work
+
+
+def _one_blas_thread() -> AbstractContextManager[Any]:
+    """Hold BLAS to one thread, which Dask's nannies do, too: the chunks keep the cores busy."""
+    if os.environ.get("OPENBLAS_NUM_THREADS") == "1":
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="blas")
+    return limits
+
+
+def versions() -> dict[str, str]:
+    """Give what is installed here; where batchcls isn't, this can't even be unpickled."""
+    from batchcls.fingerprint import installed
+
+    return installed()
+
+
+def unseen(paths: Sequence[str]) -> list[str]:
+    """Give those of ``paths`` that are not there."""
+    return [path for path in paths if not os.path.exists(path)]

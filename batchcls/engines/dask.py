@@ -1,0 +1,178 @@
+"""The Dask engine: groups of chunks as tasks of a cluster, through joblib's Dask backend.
+
+Dask itself begins a task anew whose worker has died. What is here besides is what a night needs:
+results in order, in bounds; a group that Dask has given up is done carefully; one that does not
+come is begun elsewhere, and whichever comes first counts; a scheduler that is gone ends the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import pickle
+import threading
+import warnings
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, TypeVar
+
+from batchcls.engines.groups import Groups
+from batchcls.errors import BatchclsError, UsageError
+from batchcls.fingerprint import differing
+from batchcls.text import shown
+
+Chunk = TypeVar("Chunk")
+Result = TypeVar("Result")
+
+_CONNECT = 20.0  # seconds that a scheduler may take to answer
+_FAREWELL = 5.0  # seconds that workers have to let go of the work
+
+
+class DaskEngine:
+    """A cluster. ``scheduler`` is its address, or a file that tells it; "" as Dask is configured.
+
+    A task has at most ``images`` images. For ``wait`` seconds there may be no worker; a task that
+    takes ``late`` seconds, and much longer than others, is begun elsewhere, too.
+    """
+
+    def __init__(
+        self,
+        scheduler: str,
+        images: int,
+        wait: float,
+        late: float,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._scheduler, self._images = scheduler, images
+        self._wait, self._late, self._warn = wait, late, warn
+
+    def map(
+        self, work: Callable[[Chunk], Result], chunks: Iterable[Chunk]
+    ) -> Generator[Result, None, None]:
+        """Yield ``work(chunk)`` for each chunk; ``work`` is a DistantWork.
+
+        Raises UsageError where no scheduler answers, or a worker can't do the work, and
+        BatchclsError where the cluster fails on the way.
+        """
+        client = _connected(self._scheduler)
+        try:
+            _await_worker(client, self._wait)
+            _within(self._wait, lambda: _check_workers(client, work))
+            data = pickle.dumps(work, protocol=pickle.HIGHEST_PROTOCOL)
+            token = hashlib.sha256(data).hexdigest()[:32]
+            from batchcls.engines.atworker import Payload
+            from batchcls.engines.daskmapping import Mapping
+
+            _within(self._wait, lambda: client.register_plugin(Payload(token, data)))
+            groups: Groups[Any] = Groups(chunks, self._images)
+            mapping = Mapping(client, token, groups, self._wait, self._late, self._warn)
+            try:
+                yield from mapping.results()
+            finally:
+                mapping.close()
+                with contextlib.suppress(Exception):
+                    if client.status == "running":
+                        name = f"batchcls-{token}"
+                        _within(_FAREWELL, lambda: client.unregister_worker_plugin(name))
+        finally:
+            with contextlib.suppress(Exception):
+                client.close(timeout=2)
+
+
+def _connected(scheduler: str) -> Any:  # noqa: ANN401 - distributed is untyped
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import dask
+            from distributed import Client
+    except ImportError:
+        raise UsageError(
+            "the engine dask needs the package distributed",
+            hint="Install it: pip install 'batchcls[dask]'",
+        ) from None
+    # What it says of lost connections is told by us, once.
+    for name in [*logging.root.manager.loggerDict]:
+        if name.split(".")[0] in {"distributed", "tornado"}:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+    where = {"scheduler_file": scheduler} if scheduler.endswith(".json") else {"address": scheduler}
+    if not scheduler:
+        address = dask.config.get("scheduler-address", None)
+        if not address:
+            raise UsageError(
+                "the engine dask: no scheduler is named",
+                hint="Name it: --scheduler tcp://HOST:8786, or in config.toml [engine.dask]",
+            )
+        where = {"address": address}
+    if scheduler.endswith(".json") and not os.path.exists(scheduler):  # Dask would wait for it
+        raise UsageError(
+            f"the engine dask: {shown(scheduler)}: no such file",
+            hint="It is what dask scheduler --scheduler-file writes.",
+        )
+    what = next(iter(where.values()))
+    try:
+        # Versions are compared by us, those that matter.
+        warnings.filterwarnings("ignore", module=r"distributed\..*")
+        make: Any = Client
+        return make(**where, timeout=_CONNECT, set_as_default=False, name="batchcls")
+    except (OSError, TimeoutError, ValueError, ImportError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UsageError(
+            f"the engine dask: {shown(what)}: no scheduler answers: {shown(reason)[:200]}",
+            hint="Start one: dask scheduler; and workers: dask worker ADDRESS",
+        ) from None
+
+
+def _await_worker(client: Any, wait: float) -> None:  # noqa: ANN401
+    try:
+        client.wait_for_workers(1, timeout=wait)
+    except TimeoutError:
+        raise UsageError(
+            f"the engine dask: there is no worker, and none came in {wait:g} s",
+            hint="Start one: dask worker ADDRESS",
+        ) from None
+
+
+def _within(seconds: float, ask: Callable[[], object]) -> None:
+    """Ask all workers something. Raises BatchclsError where not all have answered in time."""
+    failed: list[BaseException] = []
+    answered = threading.Event()
+
+    def run() -> None:
+        try:
+            ask()
+        except BaseException as error:  # noqa: BLE001 - raised again by who waits
+            failed.append(error)
+        answered.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    if not answered.wait(seconds):
+        raise BatchclsError(
+            f"the engine dask: not all workers have answered in {seconds:g} s",
+            hint="One may be stuck: the scheduler's dashboard tells. Stop it, and run again.",
+        )
+    if failed:
+        raise failed[0]
+
+
+def _check_workers(client: Any, work: Any) -> None:  # noqa: ANN401 - a DistantWork
+    """Raise UsageError where a worker has other versions, or sees other files."""
+    from batchcls.engines.atworker import unseen, versions
+
+    problems = []
+    for address, found in client.run(versions, on_error="return").items():
+        if isinstance(found, BaseException):
+            problems.append(f"{address}: {shown(' '.join(str(found).split()))[:200]}")
+        elif others := differing(work.needs, found):
+            problems.append(f"{address}: other versions than here: {others}")
+    hint = "Install the same on every worker, batchcls itself included."
+    if not problems and work.folders:
+        hint = (
+            "Every worker needs the images under the same path, or let them be in object storage."
+        )
+        for address, missing in client.run(unseen, work.folders, on_error="return").items():
+            if missing:
+                problems.append(f"{address} does not see {shown(str(missing[0]))}")
+    if problems:
+        more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise UsageError("the engine dask: " + "; ".join(problems[:3]) + more, hint=hint)

@@ -1,0 +1,381 @@
+"""The Dask engine, on a cluster that the tests start: the same report, whatever happens there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .cluster import Cluster
+from .conftest import Result, picture
+from .test_harm import HARMFUL
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
+
+KILLS = 10
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two workers, on which a harmful decoder can be had."""
+    folder = tmp_path_factory.mktemp("cluster")
+    (folder / "harmful.py").write_text(HARMFUL)
+    path = f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    started = Cluster(folder, PYTHONPATH=path, BATCHCLS_INSTALLED_PLUGINS="")
+    try:
+        started.add("a")
+        started.add("b")
+        yield started
+    finally:
+        started.close()
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Images in folders, of which some can't be read."""
+    folder = tmp_path / "images"
+    (folder / "sub" / "deep").mkdir(parents=True)
+    for number in range(60):
+        place = [folder, folder / "sub", folder / "sub" / "deep"][number % 3]
+        picture(number).save(place / f"{number:02}.{['jpg', 'png'][number % 2]}")
+    (folder / "empty.jpg").touch()
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot")
+    (folder / "cut.jpg").write_bytes((folder / "00.jpg").read_bytes()[:200])
+    (folder / "folder.jpg").mkdir()
+    os.symlink("nowhere", folder / "dangling.jpg")
+    time.sleep(0.1)
+    return folder
+
+
+@pytest.fixture
+def run(batchcls, tmp_path) -> Run:
+    def running(engine: Cluster | None, *options: str, **env: str) -> Result:
+        which = [] if engine is None else ["--engine", "dask", "--scheduler", engine.address]
+        return batchcls("run", "images", "-m", "imagenet", *which, *options, **env)
+
+    return running
+
+
+def many(folder: Path, count: int) -> None:
+    """Fill a folder with photographs that take a while."""
+    for number in range(count):
+        picture(number, size=(1600, 1200)).save(folder / f"many-{number:04}.jpg", quality=85)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_the_report_is_that_of_the_local_engine(cluster, images, run, tmp_path, suffix):
+    options = ("--top", "3", "--scores", "--no-store", "--review-below", "0.5")
+    local = run(None, "-o", f"local{suffix}", *options)
+    distant = run(cluster, "-o", f"distant{suffix}", *options)
+    assert (local.status, distant.status) == (3, 3), distant.err
+    told = [re.sub(r"in [\d.]+ s .*", "", one.out) for one in (local, distant)]
+    assert told[0].replace("local", "distant") == told[1]
+    found = (tmp_path / f"distant{suffix}").read_bytes()
+    assert found == (tmp_path / f"local{suffix}").read_bytes()
+
+
+def test_the_model_travels_once_to_each_worker(cluster, images, run):
+    def unpickled() -> list[int]:
+        return [cluster.log(name).count("unpickled") for name in ("a", "b")]
+
+    many(images, 40)
+    before = unpickled()
+    assert run(cluster, "--no-store").status == 3
+    assert [now - then for now, then in zip(unpickled(), before, strict=True)] == [1, 1]
+    left = [line for name in ("a", "b") for line in cluster.log(name).splitlines()]
+    assert sum("Removing Worker plugin batchcls-" in line for line in left) >= 2
+
+
+def test_a_night_without_news_needs_no_cluster(cluster, images, run, tmp_path):
+    assert run(cluster).status == 3
+    first = (tmp_path / "report.csv").read_bytes()
+    again = run(None, "--engine", "dask", "--scheduler", "tcp://127.0.0.1:9")
+    # Broken content is known, too; what could not be read at all is tried again, which is work.
+    assert again.status == 2
+    assert "no scheduler answers" in again.err
+    for name in ("dangling.jpg", "folder.jpg", "empty.jpg"):
+        path = images / name
+        path.rmdir() if path.is_dir() else path.unlink()
+    again = run(None, "--engine", "dask", "--scheduler", "tcp://127.0.0.1:9")
+    assert again.status == 3, again.err
+    rows = first.decode().splitlines()
+    assert (tmp_path / "report.csv").read_text().splitlines() == [
+        row for row in rows if not row.startswith(("dangling", "folder", "empty"))
+    ]
+
+
+def test_what_a_cluster_found_is_known_to_a_local_run_and_the_other_way_round(
+    cluster, images, run, tmp_path
+):
+    assert run(cluster).status == 3
+    local = run(None)
+    assert "65 images" in local.out
+    assert "63 of them known already" in local.out  # all but those that can't be read
+    picture(99).save(images / "new.jpg")
+    time.sleep(0.1)
+    assert run(cluster, "-o", "third.csv").status == 3
+    run(None, "-o", "whole.csv", "--no-store")
+    assert (tmp_path / "third.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_a_worker_that_is_killed_again_and_again_changes_nothing(cluster, images, run, tmp_path):
+    many(images, 400)
+    assert run(None, "-o", "local.csv").status == 3
+    command = [sys.executable, "-m", "batchcls", "run", "images", "-m", "imagenet", "--no-store"]
+    command += ["--engine", "dask", "--scheduler", cluster.address, "-o", "killed.csv"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        kills = 0
+        while process.poll() is None and kills < KILLS:
+            time.sleep(0.7)
+            # One that has begun with the work: what has not is soon killed in vain.
+            kills += cluster.kill("ab"[kills % 2])
+        _, err = process.communicate(timeout=200)
+    assert process.returncode == 3, err.decode()
+    assert kills >= 3
+    assert (tmp_path / "killed.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
+
+
+def test_files_that_crash_or_hang_cost_only_themselves(cluster, images, run, tmp_path):
+    for name, what in (("x1.harm", "segfault"), ("x2.harm", "hang"), ("x3.harm", "fine")):
+        (images / name).write_bytes(b"HARM " + what.encode() + b" " + name.encode())
+    env = {
+        "PYTHONPATH": f"{cluster.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        "BATCHCLS_DECODE_PILLOW_PLUGINS": "harmful",
+        "BATCHCLS_DECODE_MAX_SECONDS": "1.5",
+    }
+    local = run(None, "-o", "local.csv", "--no-store", **env)
+    distant = run(cluster, "-o", "distant.csv", "--no-store", **env)
+    assert (local.status, distant.status) == (3, 3), distant.err
+    assert "decoding those apart" in distant.err
+    rows = (tmp_path / "distant.csv").read_text()
+    assert "crashed on it (SIGSEGV)" in rows
+    assert "could not be decoded within 1.5 s" in rows
+    assert rows == (tmp_path / "local.csv").read_text()
+
+
+def test_a_worker_that_stands_still_is_not_waited_for(cluster, images, run, tmp_path):
+    many(images, 60)
+    assert run(None, "-o", "local.csv", "--no-store").status == 3
+    (tmp_path / "config.toml").write_text("[engine.dask]\nlate = 1.0\n")
+    [pid] = cluster.working("a")
+    command = [sys.executable, "-m", "batchcls", "run", "images", "-m", "imagenet", "--no-store"]
+    command += ["--engine", "dask", "--scheduler", cluster.address, "-o", "slow.csv"]
+    try:
+        with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+            before = cluster.log("a").count("unpickled")
+            while process.poll() is None and cluster.log("a").count("unpickled") == before:
+                time.sleep(0.05)
+            os.kill(pid, signal.SIGSTOP)
+            _, err = process.communicate(timeout=200)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert process.returncode == 3, err.decode()
+    assert (tmp_path / "slow.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
+
+
+def test_a_scheduler_that_goes_away_ends_the_run_and_what_was_done_is_kept(images, run, tmp_path):
+    many(images, 200)
+    (tmp_path / "report.csv").write_text("path,label\nformer,report\n")
+    own = Cluster(tmp_path / "own", BATCHCLS_INSTALLED_PLUGINS="")
+    try:
+        own.add("a")
+        command = [sys.executable, "-m", "batchcls", "run", "images", "-m", "imagenet"]
+        command += ["--engine", "dask", "--scheduler", str(own.file), "-v"]
+        with subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            while process.poll() is None and "unpickled" not in own.log("a"):
+                time.sleep(0.05)
+            time.sleep(2)
+            own.stop("scheduler")
+            _, err = process.communicate(timeout=120)
+    finally:
+        own.close()
+    assert process.returncode == 1, err.decode()
+    assert b"the scheduler is gone" in err
+    assert b"Traceback" not in err
+    assert (tmp_path / "report.csv").read_text() == "path,label\nformer,report\n"
+    after = run(None)
+    assert after.status == 3
+    known = re.search(r"(\d+) of them known already", after.out)
+    assert known is not None, after.out
+    assert int(known[1]) > 0
+
+
+def test_ctrl_c_ends_it_soon(cluster, images, tmp_path):
+    many(images, 200)
+    command = [sys.executable, "-m", "batchcls", "run", "images", "-m", "imagenet"]
+    command += ["--engine", "dask", "--scheduler", cluster.address, "--no-store"]
+    before = cluster.log("a").count("unpickled")
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        while process.poll() is None and cluster.log("a").count("unpickled") == before:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"no report was written" in err
+    assert not (tmp_path / "report.csv").exists()
+
+
+# What a worker loads before it begins: it sees nothing of a folder, or has something else.
+BLIND = """
+import os
+def blind(seen=os.path.exists, looked=os.stat):  # Dask loads this more than once
+    def hidden(path):
+        return isinstance(path, str) and {folder!r} in path
+    def stat(path, *given, **named):
+        if hidden(path):
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return looked(path, *given, **named)
+    {at_once}os.path.exists = lambda path: seen(path) and not hidden(path)
+    os.stat = stat
+blind()
+"""
+OTHER = "import batchcls.fingerprint as f; f._version = lambda package: '0.0.1'"
+WITHOUT = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "batchcls":
+            raise ModuleNotFoundError("No module named 'batchcls'", name="batchcls")
+sys.meta_path.insert(0, Missing())
+"""
+
+
+@pytest.fixture
+def odd(cluster, tmp_path) -> Iterator[Callable[[str], None]]:
+    """Adds a worker that has loaded some code before."""
+    added = []
+
+    def add(code: str) -> None:
+        (tmp_path / "preload_this.py").write_text(code)
+        cluster.add("odd", "--preload", str(tmp_path / "preload_this.py"))
+        added.append("odd")
+
+    yield add
+    for name in added:
+        cluster.stop(name)
+        deadline = time.monotonic() + 30
+        while "odd" not in cluster.log("scheduler").rpartition("Remove worker")[2]:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (OTHER, r"tcp://127\.0\.0\.1:\d+: other versions than here: pillow 0\.0\.1, not \d"),
+        (WITHOUT, r"tcp://127\.0\.0\.1:\d+: .*batchcls"),
+        (BLIND, r"tcp://127\.0\.0\.1:\d+ does not see .*images"),
+    ],
+    ids=["other versions", "nothing installed", "no access"],
+)
+def test_a_worker_that_can_not_do_the_work_is_told_at_once(
+    cluster, images, run, odd, code, says, tmp_path
+):
+    odd(code.format(folder=str(images), at_once="") if code is BLIND else code)
+    result = run(cluster)
+    assert result.status == 2
+    assert re.search(says, result.err), result.err
+    assert "every worker" in result.err.lower()
+    assert "Traceback" not in result.err
+    assert not (tmp_path / "report.csv").exists()
+
+
+def test_files_that_one_worker_does_not_see_are_worked_on_here(cluster, images, run, odd, tmp_path):
+    assert run(None, "-o", "local.csv", "--no-store").status == 3
+    odd(BLIND.format(folder=str(images / "sub"), at_once="# "))
+    result = run(cluster, "-o", "distant.csv", "--no-store")
+    assert result.status == 3, result.err
+    assert "which can be read here; such files are worked on here" in result.err
+    assert (tmp_path / "distant.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--engine", "dask"], "no scheduler is named"),
+        (["--engine", "dask", "--scheduler", "tcp://127.0.0.1:9"], "no scheduler answers"),
+        (["--engine", "dask", "--scheduler", "nonsense://x"], "no scheduler answers"),
+        (["--engine", "dask", "--scheduler", "none.json"], "none.json: no such file"),
+        (["--engine", "spark"], "there is no engine 'spark'"),
+        (["--scheduler", "tcp://127.0.0.1:9"], "the engine local has no option 'scheduler'"),
+    ],
+)
+def test_wrong_usage_is_told(images, run, options, says, tmp_path):
+    result = run(None, *options)
+    assert result.status == 2
+    assert says in result.err
+    assert "Traceback" not in result.err
+    assert not (tmp_path / "report.csv").exists()
+
+
+def test_it_can_all_be_configured(cluster, images, run, tmp_path):
+    (tmp_path / "config.toml").write_text(
+        f"[run]\nengine = 'dask'\n[engine.dask]\nscheduler = '{cluster.address}'\nimages = 3\n"
+    )
+    shutil.rmtree(images / "sub")
+    before = sum(cluster.log(name).count("unpickled") for name in "ab")
+    assert run(None).status == 3
+    assert sum(cluster.log(name).count("unpickled") for name in "ab") > before
+
+
+ENGINE = """
+import pickle, subprocess, sys
+from batchcls import hookimpl
+
+WORKER = '''
+import pickle, sys
+work = pickle.load(sys.stdin.buffer)
+while True:
+    pickle.dump(work(pickle.load(sys.stdin.buffer)), sys.stdout.buffer)
+    sys.stdout.flush()
+'''
+
+class Pool:
+    def __init__(self, processes):
+        self.processes = processes
+
+    def map(self, work, chunks):
+        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        one, *_ = [subprocess.Popen([sys.executable, "-c", WORKER], **pipes)] * self.processes
+        with one:
+            pickle.dump(work, one.stdin)
+            for chunk in chunks:
+                pickle.dump(chunk, one.stdin)
+                one.stdin.flush()
+                yield pickle.load(one.stdout)
+            one.kill()
+
+class Processes:
+    name, description, distant = "processes", "a process of this machine", True
+
+    def create(self, context, *, processes: int = 2):
+        return Pool(processes)
+
+@hookimpl
+def batchcls_engines():
+    return [Processes()]
+"""
+
+
+def test_another_engine_is_a_plugin(images, run, batchcls, tmp_path):
+    (tmp_path / "processes.py").write_text(ENGINE)
+    (tmp_path / "config.toml").write_text("plugins = ['processes.py']\n")
+    env = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    assert run(None, "-o", "local.csv").status == 3
+    result = run(None, "--engine", "processes", "-o", "pool.csv", "--no-store", **env)
+    assert result.status == 3, result.err
+    assert (tmp_path / "pool.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
+    listed = batchcls("plugins", **env).out
+    assert re.search(r"engine +processes", listed)
+    assert "options of the engine processes" in listed
