@@ -23,7 +23,10 @@ from batchcls.careful import Careful
 from batchcls.errors import BatchclsError
 from batchcls.guard.board import InFlight, Stage, named
 from batchcls.guard.verdicts import Verdicts
+from batchcls.locations import any_url, is_url
 from batchcls.records import ImageFile, Outcome
+from batchcls.scan import scan
+from batchcls.scanrules import ScanRules
 from batchcls.store.memory import Ways, findings_of
 from batchcls.text import shown
 
@@ -53,15 +56,14 @@ class ModelWork:
     """A :class:`DistantWork`: chunks of image files → :class:`Done`.
 
     ``ways`` are those of the store that is to keep what is found, None where there is none.
-    ``remote`` where there are images at URLs.
+    ``roots`` are what the run is to classify: URLs, and paths that don't depend on a folder.
     """
 
     model: Model
     settings: Settings
     ways: Ways | None
     explain: bool = False
-    folders: tuple[str, ...] = ()
-    remote: bool = False
+    roots: tuple[str, ...] = ()
     needs: Mapping[str, str] = field(default_factory=fingerprint.installed)
     _verdicts: Verdicts = field(default_factory=Verdicts, init=False)
     _thread: threading.local = field(default_factory=threading.local, init=False)
@@ -73,9 +75,21 @@ class ModelWork:
             self.model.pack(),
             self.ways,
             self.explain,
-            self.folders,
-            self.remote,
+            self.roots,
         )
+
+    def check(self) -> None:
+        """Raise BatchclsError where a root is not to be seen, or reached, from here."""
+        unseen = [root for root in self.roots if not is_url(root) and not os.path.lexists(root)]
+        if unseen:
+            raise BatchclsError(
+                f"{_worker()}, does not see {shown(unseen[0])}",
+                hint="Every worker needs the images under the same path, or at a URL.",
+            )
+        if self._files is not None:
+            urls = [root for root in self.roots if is_url(root)]
+            for _ in scan(urls, ScanRules((), all_files=True), remote=self._files):
+                return
 
     def __call__(self, chunk: Sequence[ImageFile]) -> Done:
         """Work on a chunk."""
@@ -92,7 +106,7 @@ class ModelWork:
 
     @cached_property
     def _files(self) -> RemoteFiles | None:
-        if not self.remote:
+        if not any_url(self.roots):
             return None
         from batchcls.remote.reading import RemoteFiles
 
@@ -143,8 +157,7 @@ def _restored(
     model: bytes,
     ways: Ways | None,
     explain: bool,
-    folders: tuple[str, ...],
-    remote: bool,
+    roots: tuple[str, ...],
 ) -> ModelWork:
     """Make it again, in a worker. Raises BatchclsError where this can't give the same results."""
     from batchcls import modelfile
@@ -161,7 +174,7 @@ def _restored(
         made = Model.from_contents(modelfile.unpack(model))
     except ValueError as error:
         raise BatchclsError(f"{_worker()}: the model can't be used: {shown(str(error))}") from None
-    work = ModelWork(made, settings, ways, explain, folders, remote, needs)
+    work = ModelWork(made, settings, ways, explain, roots, needs)
     _ = work._classifier  # once, before threads ask for it
     return work
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from batchcls.errors import BatchclsError, DecodeError
-from batchcls.locations import absolute, is_url
-from batchcls.reading import is_of_access, open_regular
+from batchcls.errors import BatchclsError
+from batchcls.locations import absolute, is_url, without_secrets
+from batchcls.reading import is_of_access
 from batchcls.records import ImageFile, Outcome, Status
 from batchcls.text import shown
 
@@ -77,28 +77,34 @@ class Home:
     def _seen_here(self, done: Done) -> list[Outcome]:
         """Give the outcomes; files that can be read here, but not there, are worked on here."""
         outcomes = list(done.outcomes)
-        missed = [index for index, one in enumerate(outcomes) if _is_missed(one)]
+        missed = [index for index, one in enumerate(outcomes) if _may_be_missed(one)]
         if not missed:
             return outcomes
-        if done.worker not in self._blind:
-            self._blind.add(done.worker)
-            first = outcomes[missed[0]]
-            self.warn(
-                f"{done.worker} can't read {shown(first.file)} ({first.prediction.error}), which "
-                "can be read here; such files are worked on here"
-            )
-        self._redone += len(missed)
-        if self._redone >= _BLIND:
-            raise BatchclsError(
-                f"{done.worker} can't read the files that can be read here",
-                hint="Every worker needs the images under the same path. What was done is kept.",
-            )
         files = [
             ImageFile(outcomes[index].file, outcomes[index].prediction.path) for index in missed
         ]
         for index, outcome in zip(missed, self.local()(files), strict=True):
-            outcomes[index] = outcome
+            if outcome.digest is not None:
+                self._count(done.worker, outcomes[index])
+                outcomes[index] = outcome
         return outcomes
+
+    def _count(self, worker: str, missed: Outcome) -> None:
+        """Tell of a worker that can't read a file, once; raise BatchclsError at too many."""
+        if worker not in self._blind:
+            self._blind.add(worker)
+            self.warn(
+                f"{worker}, can't read {shown(without_secrets(missed.file))} "
+                f"({missed.prediction.error}), which can be read here; such files are worked on "
+                "here"
+            )
+        self._redone += 1
+        if self._redone >= _BLIND:
+            raise BatchclsError(
+                f"{worker}, can't read the files that can be read here",
+                hint="Every worker needs the images under the same path, or at a URL that it may "
+                "read. What was done is kept.",
+            )
 
 
 def _anywhere(chunk: list[ImageFile]) -> list[ImageFile]:
@@ -106,16 +112,9 @@ def _anywhere(chunk: list[ImageFile]) -> list[ImageFile]:
     return [replace(file, path=absolute(file.path)) for file in chunk]
 
 
-def _is_missed(outcome: Outcome) -> bool:
-    """Tell whether a file could not be read there, and can be here."""
+def _may_be_missed(outcome: Outcome) -> bool:
+    """Tell whether a file could not be read there, and perhaps can be here."""
     prediction = outcome.prediction
-    if prediction.status is not Status.ERROR or outcome.lasting or is_url(outcome.file):
+    if prediction.status is not Status.ERROR or outcome.lasting or outcome.digest is not None:
         return False
-    if prediction.fault is not None or not is_of_access(prediction.error or ""):
-        return False
-    try:
-        with open_regular(outcome.file) as file:
-            file.read(1)
-    except (OSError, ValueError, DecodeError):
-        return False
-    return True
+    return is_url(outcome.file) or is_of_access(prediction.error or "")

@@ -208,14 +208,13 @@ class DistantWork(Protocol):
     """What a distant engine sends to its workers: it can be pickled, and carries the model.
 
     That takes megabytes: to be sent once to each worker, and unpickled there once. Then any number
-    of threads may call it. A worker that it can't be unpickled on, since what it needs is not
-    installed there, raises BatchclsError.
+    of threads may call it. Where other versions are installed than where the run was begun, so that
+    the results might be others, unpickling it raises BatchclsError.
     """
 
-    needs: Mapping[str, str]
-    """The versions, by package, that a worker must have for the same results."""
-    folders: tuple[str, ...]
-    """Folders and files that a worker must see under the same name."""
+    def check(self) -> None:
+        """Raise BatchclsError where this process can't do the work: it may not see the images."""
+        ...
 
     def __call__(self, chunk: Any) -> Any:  # noqa: ANN401
         """Work on a chunk. A file that hangs costs its time limit, one that crashes the process."""

@@ -16,6 +16,9 @@ import pytest
 
 from .cluster import Cluster
 from .conftest import Result, picture
+from .s3 import cut, pass_on, status, vanished
+from .s3 import s3 as s3  # noqa: PLC0414 - a fixture
+from .s3 import s3_server as s3_server  # noqa: PLC0414
 from .test_harm import HARMFUL
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
@@ -229,14 +232,14 @@ def test_ctrl_c_ends_it_soon(cluster, images, tmp_path):
 # What a worker loads before it begins: it sees nothing of a folder, or has something else.
 BLIND = """
 import os
-def blind(seen=os.path.exists, looked=os.stat):  # Dask loads this more than once
+def blind(seen=os.path.lexists, looked=os.stat):  # Dask loads this more than once
     def hidden(path):
         return isinstance(path, str) and {folder!r} in path
     def stat(path, *given, **named):
         if hidden(path):
             raise FileNotFoundError(2, "No such file or directory", path)
         return looked(path, *given, **named)
-    {at_once}os.path.exists = lambda path: seen(path) and not hidden(path)
+    {at_once}os.path.lexists = lambda path: seen(path) and not hidden(path)
     os.stat = stat
 blind()
 """
@@ -273,9 +276,9 @@ def odd(cluster, tmp_path) -> Iterator[Callable[[str], None]]:
 @pytest.mark.parametrize(
     ("code", "says"),
     [
-        (OTHER, r"tcp://127\.0\.0\.1:\d+: other versions than here: pillow 0\.0\.1, not \d"),
+        (OTHER, r"tcp://127\.0\.0\.1:\d+: .*: other versions than .*: pillow 0\.0\.1, not \d"),
         (WITHOUT, r"tcp://127\.0\.0\.1:\d+: .*batchcls"),
-        (BLIND, r"tcp://127\.0\.0\.1:\d+ does not see .*images"),
+        (BLIND, r"tcp://127\.0\.0\.1:\d+: .* does not see .*images"),
     ],
     ids=["other versions", "nothing installed", "no access"],
 )
@@ -379,3 +382,79 @@ def test_another_engine_is_a_plugin(images, run, batchcls, tmp_path):
     listed = batchcls("plugins", **env).out
     assert re.search(r"engine +processes", listed)
     assert "options of the engine processes" in listed
+
+
+@pytest.fixture
+def bucket(s3, tmp_path) -> str:
+    """Images in object storage, some of them broken; workers are told of it by the settings."""
+    for number in range(60):
+        picture(number).save(tmp_path / "one.jpg")
+        s3.put(f"night/{number % 3}/{number:02}.jpg", (tmp_path / "one.jpg").read_bytes())
+    s3.put("night/broken.png", b"\x89PNG\r\n\x1a\nnot")
+    s3.put("night/empty.jpg", b"")
+    (tmp_path / "config.toml").write_text(
+        f"[storage]\nretries = 2\n[filesystem.s3]\nendpoint_url = '{s3.url}'\n"
+        "key = 'testing'\nsecret = 'testing'\n"
+    )
+    return f"s3://{s3.bucket}/night"
+
+
+@pytest.fixture
+def nightly(batchcls) -> Run:
+    def running(engine: Cluster | None, *options: str) -> Result:
+        which = [] if engine is None else ["--engine", "dask", "--scheduler", engine.address]
+        return batchcls("run", *options, "-m", "imagenet", *which)
+
+    return running
+
+
+def test_workers_read_object_storage_themselves(cluster, s3, bucket, nightly, tmp_path):
+    assert nightly(None, bucket, "-o", "local.csv", "--no-store").status == 3
+    s3.clear()
+    distant = nightly(cluster, bucket, "-o", "distant.csv")
+    assert distant.status == 3, distant.err
+    assert (tmp_path / "distant.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
+    read = {key: times for key, times in s3.counts("GET").items() if key.startswith("night/")}
+    assert len(read) == 62
+    assert set(read.values()) == {1}
+    s3.clear()
+    again = nightly(None, bucket, "-o", "again.csv")
+    assert again.status == 3, again.err
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
+    assert not [key for key in s3.counts("GET") if key.startswith("night/")]
+
+
+def test_what_fails_in_object_storage_has_the_same_row_from_a_cluster(
+    cluster, s3, bucket, nightly, tmp_path
+):
+    def fail() -> None:
+        s3.clear()
+        s3.fail(status(500), key="night/0/00.jpg", times=1)
+        s3.fail(vanished(), key="night/0/03.jpg", times=99)
+        s3.fail(status(403, "AccessDenied"), key="night/0/06.jpg", times=99)
+        s3.fail(cut(100), key="night/0/09.jpg", times=1)
+
+    fail()
+    assert nightly(None, bucket, "-o", "local.csv", "--no-store").status == 3
+    fail()
+    distant = nightly(cluster, bucket, "-o", "distant.csv", "--no-store")
+    assert distant.status == 3, distant.err
+    rows = (tmp_path / "distant.csv").read_text()
+    assert rows == (tmp_path / "local.csv").read_text()
+    assert "permission denied" in rows
+    assert "no such object" in rows
+    assert rows.count(",error,") == 4
+
+
+def test_a_worker_that_may_not_read_the_storage_is_told_at_once(
+    cluster, s3, bucket, nightly, tmp_path
+):
+    # The one that asks lists first; then each worker looks whether it may.
+    nightly(None, bucket, "--no-store")
+    listings = s3.count("GET", listing=True)
+    s3.fail(pass_on, listing=True, times=listings)
+    s3.fail(status(403, "AccessDenied"), listing=True)
+    result = nightly(cluster, bucket)
+    assert result.status == 2, result.err
+    assert re.search(r"tcp://127\.0\.0\.1:\d+: ", result.err), result.err
+    assert "Traceback" not in result.err

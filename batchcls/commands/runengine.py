@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from batchcls import assembly
 from batchcls.home import Home
 from batchcls.importing import importing
-from batchcls.locations import absolute, is_url, normalised
+from batchcls.locations import absolute, normalised
 
 if TYPE_CHECKING:
     from batchcls.careful import Careful
@@ -80,8 +80,7 @@ class RunEngine:
             self.settings,
             self.memory.ways if self.memory is not None else None,
             explain=self.settings.report.explain,
-            folders=tuple(absolute(one) for one in roots if not is_url(one)),
-            remote=self.remote is not None,
+            roots=tuple(map(absolute, roots)),
         )
         return work  # type: ignore[no-any-return]  # what Home.map takes in its place
 

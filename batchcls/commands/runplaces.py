@@ -10,12 +10,13 @@ import contextlib
 import hashlib
 import mmap
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from batchcls.assembly import store_folder
 from batchcls.errors import ConfigError
-from batchcls.locations import absolute, is_url, read_only, without_secrets
+from batchcls.locations import absolute, any_url, is_url, read_only, without_secrets
 from batchcls.overlap import alone_on
 from batchcls.reading import beginning_of, is_no_page, stamp_of
 from batchcls.text import shown
@@ -68,6 +69,17 @@ def _check_replaceable(setting: str, path: str) -> None:
             f"run -> {setting}: {_named(path)} is something else than {kind}, and would be lost",
             hint="Name another file for it, or remove that one.",
         )
+
+
+def no_images(plan: RunPlan, former_reports: Callable[[], list[str]]) -> list[str]:
+    """List what this run writes, and what earlier ones have written, which a scan may meet.
+
+    At a URL former reports are asked for only where they might be taken for images.
+    """
+    settings = plan.settings
+    might = settings.scan.all_files and any_url(settings.run.images)
+    former = former_reports() if might or not is_url(plan.template) else []
+    return [plan.report, plan.summary, plan.html, *former]
 
 
 def alone_on_report(plan: RunPlan, terminal: Terminal) -> AbstractContextManager[bool]:

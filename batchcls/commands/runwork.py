@@ -15,11 +15,10 @@ from batchcls.commands.pluginwarnings import warn_of_plugins
 from batchcls.commands.runend import End, end_of_run, finish
 from batchcls.commands.runengine import RunEngine
 from batchcls.commands.runhtml import RunHtml
-from batchcls.commands.runplaces import check_urls
+from batchcls.commands.runplaces import check_urls, no_images
 from batchcls.commands.runrecall import RunRecall
 from batchcls.errors import UsageError
 from batchcls.judging import Judge
-from batchcls.locations import any_url, is_url
 from batchcls.logformat import words_of
 from batchcls.pipeline import outcomes, run
 from batchcls.plugins import registry
@@ -82,7 +81,9 @@ class _Worker:
     def run(self) -> None:
         settings, terminal = self.plan.settings, self.terminal
         self.store = assembly.open_store(settings, terminal)
-        rules = assembly.scan_rules(settings, skip=self._written(), store=self.store)
+        rules = assembly.scan_rules(
+            settings, skip=no_images(self.plan, self._former_reports), store=self.store
+        )
         remote = self.remote = assembly.remote_files(settings, self.care.touch)
         files, total = self._scanned(rules)
         format_ = assembly.report_format(self.plan.report)  # before the model may take its time
@@ -179,16 +180,6 @@ class _Worker:
             if self.store is not None and self.store.working:
                 self.flight.progressed(sum(not outcome.recalled for outcome in chunk))
             yield chunk
-
-    def _written(self) -> list[str]:
-        """List what this run writes, and what earlier ones have written: no images."""
-        plan = self.plan
-        # At a URL they are asked for only where they might be taken for some.
-        settings = plan.settings
-        might = settings.scan.all_files and any_url(settings.run.images)
-        asks = might or not is_url(plan.template)
-        former = self._former_reports() if asks else []
-        return [plan.report, plan.summary, plan.html, *former]
 
     def _former_reports(self) -> list[str]:
         if self.plan.report == assembly.STDOUT:

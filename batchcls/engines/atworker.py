@@ -83,11 +83,13 @@ def work_on(token: str, chunks: Sequence[Any], *, careful: bool) -> Answer:
 
 def _work(token: str) -> DistantWork:
     with _making:
-        work = _works.get(token)
+        work: DistantWork | None = _works.get(token)
         if work is None:
             if token not in _payloads:
                 raise BatchclsError("the work has not arrived")
-            work = _works[token] = pickle.loads(_payloads[token])  # noqa: S301 - Dask's trust
+            work = pickle.loads(_payloads[token])  # noqa: S301 - Dask's trust
+            work.check()
+            _works[token] = work
             _log.info("work %s unpickled, %d bytes", token[:8], len(_payloads[token]))
         return work
 
@@ -102,13 +104,11 @@ def _one_blas_thread() -> AbstractContextManager[Any]:
     return limits
 
 
-def versions() -> dict[str, str]:
-    """Give what is installed here; where batchcls isn't, this can't even be unpickled."""
-    from batchcls.fingerprint import installed
-
-    return installed()
+def is_there() -> bool:
+    """Tell that batchcls is installed: where it isn't, this can't even be unpickled."""
+    return True
 
 
-def unseen(paths: Sequence[str]) -> list[str]:
-    """Give those of ``paths`` that are not there."""
-    return [path for path in paths if not os.path.exists(path)]
+def check(token: str) -> None:
+    """Raise BatchclsError, or what the unpickling raises, where the work can't be done here."""
+    _work(token)

@@ -19,13 +19,12 @@ from typing import Any, TypeVar
 
 from batchcls.engines.groups import Groups
 from batchcls.errors import BatchclsError, UsageError
-from batchcls.fingerprint import differing
 from batchcls.text import shown
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
-_CONNECT = 20.0  # seconds that a scheduler may take to answer
+_CONNECT = 10.0  # seconds that a scheduler may take to answer
 _FAREWELL = 5.0  # seconds that workers have to let go of the work
 
 
@@ -58,23 +57,24 @@ class DaskEngine:
         client = _connected(self._scheduler)
         try:
             _await_worker(client, self._wait)
-            _within(self._wait, lambda: _check_workers(client, work))
-            data = pickle.dumps(work, protocol=pickle.HIGHEST_PROTOCOL)
-            token = hashlib.sha256(data).hexdigest()[:32]
-            from batchcls.engines.atworker import Payload
+            from batchcls.engines.atworker import Payload, check, is_there
             from batchcls.engines.daskmapping import Mapping
 
-            _within(self._wait, lambda: client.register_plugin(Payload(token, data)))
-            groups: Groups[Any] = Groups(chunks, self._images)
-            mapping = Mapping(client, token, groups, self._wait, self._late, self._warn)
+            _within(self._wait, lambda: _check_workers(client, is_there))
+            data = pickle.dumps(work, protocol=pickle.HIGHEST_PROTOCOL)
+            token = hashlib.sha256(data).hexdigest()[:32]
+            payload = Payload(token, data)
             try:
-                yield from mapping.results()
+                _within(self._wait, lambda: client.register_plugin(payload))
+                _within(self._wait, lambda: _check_workers(client, check, token))
+                groups: Groups[Any] = Groups(chunks, self._images)
+                mapping = Mapping(client, token, groups, self._wait, self._late, self._warn)
+                with contextlib.closing(mapping):
+                    yield from mapping.results()
             finally:
-                mapping.close()
                 with contextlib.suppress(Exception):
                     if client.status == "running":
-                        name = f"batchcls-{token}"
-                        _within(_FAREWELL, lambda: client.unregister_worker_plugin(name))
+                        _within(_FAREWELL, lambda: client.unregister_worker_plugin(payload.name))
         finally:
             with contextlib.suppress(Exception):
                 client.close(timeout=2)
@@ -155,24 +155,17 @@ def _within(seconds: float, ask: Callable[[], object]) -> None:
         raise failed[0]
 
 
-def _check_workers(client: Any, work: Any) -> None:  # noqa: ANN401 - a DistantWork
-    """Raise UsageError where a worker has other versions, or sees other files."""
-    from batchcls.engines.atworker import unseen, versions
-
+def _check_workers(client: Any, ask: Callable[..., Any], *given: str) -> None:  # noqa: ANN401
+    """Raise UsageError where a worker raises what it is asked."""
     problems = []
-    for address, found in client.run(versions, on_error="return").items():
-        if isinstance(found, BaseException):
-            problems.append(f"{address}: {shown(' '.join(str(found).split()))[:200]}")
-        elif others := differing(work.needs, found):
-            problems.append(f"{address}: other versions than here: {others}")
     hint = "Install the same on every worker, batchcls itself included."
-    if not problems and work.folders:
-        hint = (
-            "Every worker needs the images under the same path, or let them be in object storage."
-        )
-        for address, missing in client.run(unseen, work.folders, on_error="return").items():
-            if missing:
-                problems.append(f"{address} does not see {shown(str(missing[0]))}")
+    for address, found in client.run(ask, *given, on_error="return").items():
+        if isinstance(found, BatchclsError):
+            hint = found.hint or hint
+            problems.append(f"{address}: {found.message}")
+        elif isinstance(found, BaseException):
+            reason = " ".join(f"{type(found).__name__}: {found}".split())
+            problems.append(f"{address}: {shown(reason)[:200]}")
     if problems:
         more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise UsageError("the engine dask: " + "; ".join(problems[:3]) + more, hint=hint)

@@ -64,11 +64,11 @@ class Ahead:
         self._given_up: set[str] = set()
         self._running = 0
         self._held = 0
-        self._lock = threading.RLock()  # a read may be done while it is begun
+        self.changed = threading.Condition()  # whose lock is all that guards what is here
 
     def add(self, chunk: Iterable[object]) -> None:
         """Have the files of a chunk read."""
-        with self._lock:
+        with self.changed:
             for file in chunk:
                 if not isinstance(file, ImageFile) or not self._wants(file):
                     continue
@@ -90,7 +90,7 @@ class Ahead:
 
         Raises DecodeError for one that was given up.
         """
-        with self._lock:
+        with self.changed:
             if path in self._given_up:
                 raise DecodeError(GIVEN_UP, lasting=False)
             read = self._reads.pop(path, None)
@@ -99,16 +99,18 @@ class Ahead:
                 self._begin()
             elif read is not None and read in self._waiting:
                 self._waiting.remove(read)
+            self.changed.notify_all()
             return read
 
     def close(self) -> None:
         """Give up what was to be read, and was not taken."""
-        with self._lock:
+        with self.changed:
             left = [read.future for read in self._reads.values() if read.future is not None]
             self._given_up.update(self._reads)
             self._reads.clear()
             self._waiting.clear()
             self._held = 0
+            self.changed.notify_all()
         for future in left:
             if not future.cancel() and future.done() and future.exception() is None:
                 future.result().close()
@@ -125,7 +127,7 @@ class Ahead:
             read.future.add_done_callback(self._done)
 
     def _done(self, _: object) -> None:
-        with self._lock:
+        with self.changed:
             self._running -= 1
             self._begin()
 
@@ -133,65 +135,92 @@ class Ahead:
 class Stream(Iterator[list[Item]], Generic[Item]):
     """Chunks, what is in which ``ahead`` reads. To be drawn from by any threads.
 
-    What the source raises comes after the chunks before it. ``close`` ends it, and calls
-    ``give_up``.
+    They are drawn from their source on a thread of its own: a listing may take its time, too. What
+    the source raises comes after the chunks before it. ``close`` ends it, and calls ``give_up``.
     """
 
     def __init__(
         self, ahead: Ahead, chunks: Iterable[list[Item]], give_up: Callable[[], object]
     ) -> None:
-        self._ahead, self._source, self._give_up = ahead, iter(chunks), give_up
-        self._chunks: deque[list[Item]] = deque()
-        self._ended = self._closed = False
-        self._error: Exception | None = None
-        self._drawing = threading.Lock()
-        self._changing = threading.Lock()
+        self._feed = _Feed(ahead, iter(chunks))
+        self._ahead, self._give_up = ahead, give_up
+        self._started = False
 
     def __next__(self) -> list[Item]:
-        with self._drawing:
-            while not self._ended and (
-                not self._chunks or (len(self._chunks) < _CHUNKS and not self._ahead.is_full)
-            ):
-                self._draw()
-            if self._closed:
-                self._close_source()
-            elif self._chunks:
-                return self._chunks.popleft()
-            elif self._error is not None:
-                error, self._error = self._error, None
-                raise error
-            raise StopIteration
-
-    def _draw(self) -> None:
-        try:
-            chunk = next(self._source)
-        except StopIteration:
-            self._ended = True
-        except Exception as error:  # noqa: BLE001 - raised in its turn
-            self._ended, self._error = True, error
-        else:
-            with self._changing:
-                if not self._closed:
-                    self._ahead.add(chunk)
-                    self._chunks.append(chunk)
+        feed, changed = self._feed, self._ahead.changed
+        with changed:
+            if not self._started:
+                self._started = True
+                threading.Thread(target=feed.run, daemon=True, name="batchcls-ahead").start()
+            changed.wait_for(lambda: feed.chunks or feed.ended)
+            if feed.chunks:
+                chunk = feed.chunks.popleft()
+                changed.notify_all()
+                return chunk
+            error, feed.error = feed.error, None
+        if error is not None:
+            raise error
+        raise StopIteration
 
     def close(self) -> None:
         """End it, and give up what is under way: whoever waits for that gets an error.
 
-        A thread that is drawing is not waited for.
+        What draws from the source is not waited for.
         """
-        with self._changing:
-            self._ended = self._closed = True
+        self._feed.end()
         self._ahead.close()
         self._give_up()
-        if self._drawing.acquire(blocking=False):
-            try:
-                self._close_source()
-            finally:
-                self._drawing.release()
 
-    def _close_source(self) -> None:
-        self._chunks.clear()
-        close = getattr(self._source, "close", None)
-        if close is not None:
-            close()
+    def __del__(self) -> None:
+        self._feed.end()
+
+
+class _Feed(Generic[Item]):
+    """Draws chunks as long as there is room. It knows nothing of the stream, which may be gone."""
+
+    def __init__(self, ahead: Ahead, source: Iterator[list[Item]]) -> None:
+        self._ahead, self._source = ahead, source
+        self.chunks: deque[list[Item]] = deque()
+        self.ended = False
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """Draw them all."""
+        changed = self._ahead.changed
+        error: BaseException | None = None
+        try:
+            while True:
+                with changed:
+                    changed.wait_for(lambda: self.ended or self._has_room)
+                if self.ended:
+                    break
+                chunk = next(self._source)
+                with changed:
+                    if not self.ended:
+                        self._ahead.add(chunk)
+                        self.chunks.append(chunk)
+                        changed.notify_all()
+        except StopIteration:
+            pass
+        except BaseException as raised:  # noqa: BLE001 - raised in its turn
+            error = raised
+        finally:
+            with changed:
+                self.error = None if self.ended else error
+                self.ended = True
+                changed.notify_all()
+            close = getattr(self._source, "close", None)
+            if close is not None:
+                close()
+
+    def end(self) -> None:
+        """Draw no more, and forget what was drawn."""
+        with self._ahead.changed:
+            if not self.ended:
+                self.ended = True
+                self._ahead.changed.notify_all()
+            self.chunks.clear()
+
+    @property
+    def _has_room(self) -> bool:
+        return not self.chunks or (len(self.chunks) < _CHUNKS and not self._ahead.is_full)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
@@ -54,6 +55,7 @@ class RemoteFiles:
             max_bytes_ahead,
             min(reading.IN_MEMORY, settings.decode.max_bytes),
         )
+        self._streams: weakref.WeakSet[Stream[Any]] = weakref.WeakSet()
 
     def __reduce__(self) -> tuple[Callable[..., RemoteFiles], tuple[Settings]]:
         return RemoteFiles, (self._settings,)
@@ -75,7 +77,9 @@ class RemoteFiles:
 
         Closing it gives up all that is under way here: whoever waits for a file gets a DecodeError.
         """
-        return Stream(self._ahead, chunks, self._connections.give_up)
+        stream = Stream(self._ahead, chunks, self._connections.give_up)
+        self._streams.add(stream)
+        return stream
 
     @contextlib.contextmanager
     def opened(self, path: str, max_bytes: int) -> Iterator[Content]:
@@ -125,6 +129,8 @@ class RemoteFiles:
 
     def close(self) -> None:
         """Give up what was begun, and close the connections."""
+        for stream in list(self._streams):
+            stream.close()
         self._ahead.close()
         self._connections.give_up()
         self._connections.close()
