@@ -37,6 +37,12 @@ HEAVY = {
     "jinja2",
     "matplotlib",
     "pyarrow",
+    "fsspec",
+    "s3fs",
+    "aiohttp",
+    "botocore",
+    "dask",
+    "distributed",
 }
 MOST_LINES = 300
 

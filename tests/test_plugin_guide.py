@@ -41,6 +41,7 @@ def test_the_guide_says_what_to_do_with_each_block():
         *("batchcls-mine/batchcls_mine.py", "batchcls-mine/batchcls_nearest.py"),
         *("batchcls-mine/test_mine.py", "batchcls-mine/test_grid.py"),
         *("batchcls-mine/batchcls_grid.py", "batchcls-mine/batchcls_watch.py"),
+        "batchcls-mine/batchcls_engine.py",
     }
     assert {language for language, _ in found} == {"sh", "python", "toml"}
 

@@ -211,11 +211,11 @@ def test_shard_is_filled_in_and_each_has_its_own_series(tmp_path):
 
 def test_shard_without_a_shard_is_an_error_and_a_shard_without_its_placeholder_is_none():
     for template in ("{shard}.csv", "a/{{{shard}}}/{date}.csv"):
-        with pytest.raises(ConfigError, match="run -> html: .* is for a run of one shard"):
+        with pytest.raises(ConfigError, match=r"run -> html: .* is for a run of one shard"):
             expanded(template, NOW, "m", setting="html")
     for template in ("report.csv", "-", "{date}-{{shard}}{1}.csv", ""):
         assert of_shard(template, "1-of-2") == template
-    with pytest.raises(ConfigError, match="run -> summary: .*there is no {shart}"):
+    with pytest.raises(ConfigError, match=r"run -> summary: .*there is no \{shart\}"):
         of_shard("{shart}-{shard}", "1-of-2", setting="summary")
     with pytest.raises(ConfigError, match="run -> keep_reports"):
         check_keep(of_shard("{shard}.csv", "1-of-2"), 5)

@@ -55,6 +55,19 @@ def today() -> str:
     return datetime.now().strftime("%Y-%m-%d")
 
 
+def test_what_it_writes_is_no_image(batchcls, images, s3):
+    for path in images.iterdir():
+        s3.put(f"images/{path.name}", path.read_bytes())
+    s3.put("images/2026-01-01.csv", b"old")
+    for _ in range(2):
+        result = batchcls(
+            *("run", url(s3, "images"), "--all-files", "-o", url(s3, "images/{date}.csv")),
+            *("--summary", url(s3, "images/last"), "--html", url(s3, "images/page")),
+        )
+        assert (result.status, result.err) == (0, "")
+        assert paths(s3.content(f"images/{today()}.csv")) == ALL
+
+
 class Held:
     """Lets a request wait, until the test has done what it does meanwhile; then it is cut off."""
 
