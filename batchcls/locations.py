@@ -20,8 +20,8 @@ _READ_ONLY = frozenset({"http", "https", "zip", "tar", "libarchive", "github", "
 _STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl"})
 # A password, and what a signed address ends with: a query in which something is called so.
 _PASSWORD = re.compile(r"(://[^/@:\s]*):[^/@\s]+@")
-_SECRET = r"(?:sig|signature|token|credential|secret|password|key)[^=&]*="
-_SIGNATURE = re.compile(rf"\?(?=\S*?{_SECRET})\S*?(?=::|$)", re.IGNORECASE)
+_CALLED = r"(?:sig|signature|token|credential|secret|password|key)[^=&]*="
+_SIGNATURE = re.compile(rf"\?(?=\S*?{_CALLED})\S*?(?=::|$)", re.IGNORECASE)
 # Inside of a file that is named by itself: zip://photos.zip is all that is in photos.zip.
 _ARCHIVES = ("zip://", "tar://")
 
