@@ -2,6 +2,7 @@
 # make test   everything that must hold: style, types, tests; with the plugins of plugins/ installed
 # make soak   the tests with random input, with 100 times as much of it (a few minutes)
 # make bench  this project beside what else one would write, in a table (ten minutes)
+# make bench-scale  what a run of millions meets besides its images: names, rows, tasks (15 minutes)
 # make format puts the code into its form
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 PLUGINS := $(wildcard plugins/batchcls-*)
 
-.PHONY: run test soak bench lint format clean
+.PHONY: run test soak bench bench-scale lint format clean
 
 run: $(VENV)/installed
 	BATCHCLS_LOG_LEVEL=normal $(BIN)/batchcls run
@@ -24,6 +25,9 @@ soak: $(VENV)/installed-plugins
 
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks
+
+bench-scale: $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks.scale
 
 lint: $(VENV)/installed-plugins
 	$(BIN)/ruff check .
