@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import Any
@@ -112,6 +113,11 @@ class S3(ThreadingHTTPServer):
     def remove(self, key: str, bucket: str = "") -> None:
         """Remove an object."""
         self._backend.delete_object(bucket or self.bucket, key)
+
+    def date(self, key: str, moment: float, bucket: str = "") -> None:
+        """Let an object be of another time, in seconds since 1970."""
+        when = datetime.fromtimestamp(moment, timezone.utc).replace(tzinfo=None)
+        self._backend.get_object(bucket or self.bucket, key).last_modified = when
 
     def keys(self, bucket: str = "") -> list[str]:
         """List what is in a bucket."""

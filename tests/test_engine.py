@@ -23,12 +23,22 @@ from .conftest import picture
 JOBS = [0, 1, 2, 4]
 
 
+# Those that were there before a test: of servers that other tests have started.
+_others: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def _note_threads() -> None:
+    _others.clear()
+    _others.update(threading.enumerate())
+
+
 def nobody_works() -> bool:
     """Whether no thread is left, some moments being allowed for their farewell."""
     deadline = time.monotonic() + 30
-    while threading.active_count() > 1 and time.monotonic() < deadline:
+    while set(threading.enumerate()) - _others and time.monotonic() < deadline:
         time.sleep(0.01)
-    return threading.active_count() == 1
+    return not set(threading.enumerate()) - _others
 
 
 @pytest.mark.parametrize("jobs", JOBS)

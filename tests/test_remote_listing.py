@@ -21,7 +21,7 @@ from batchcls.settings import Settings
 
 from .conftest import picture
 from .remoting import SUFFIXES, Clock, content, found, keys, reason, remote
-from .s3 import S3, slow_down, status
+from .s3 import S3, delayed, pass_on, slow_down, status
 from .s3 import s3 as s3  # noqa: PLC0414 - a fixture
 from .s3 import s3_server as s3_server  # noqa: PLC0414
 
@@ -214,6 +214,30 @@ def test_forbidden_to_list(s3: S3):
         assert one.identity == files.identify(one.path)
 
 
+def test_allowed_to_list_the_folder_and_nothing_else(s3: S3):
+    """As by a policy that names the prefix with its "/"."""
+    bucket = fill(s3, "x/a.jpg", "x/b.jpg", "xy.jpg")
+
+    def harm(handler: Any) -> None:
+        allowed = "prefix=x/&" in handler.path or "prefix=x%2F&" in handler.path
+        (pass_on if allowed else status(403, "AccessDenied"))(handler)
+
+    s3.fail(harm, listing=True)
+    with remote() as files:
+        assert keys(files, f"{bucket}/x") == ["a.jpg", "b.jpg"]
+
+
+def test_a_folder_that_is_given_up_is_not_listed(s3: S3):
+    class GivenUp(NoCare):
+        def reason(self, path: str) -> str | None:
+            return "did not answer within 60 s"
+
+    with remote() as files:
+        [one] = scan([f"s3://{s3.bucket}"], ScanRules(SUFFIXES), GivenUp(), remote=files)
+    assert one.problem == "the folder can't be read: did not answer within 60 s"
+    assert s3.requests == []
+
+
 def test_wrong_keys(s3: S3):
     bucket = fill(s3, "x/a.jpg")
     s3.fail(status(403, "SignatureDoesNotMatch"), listing=True)
@@ -246,9 +270,9 @@ def test_options_stand_under_the_protocol(s3: S3, monkeypatch: pytest.MonkeyPatc
             [one] = found(files, root)
             assert (one.key, one.path) == ("a.jpg", f"{root}/a.jpg")
             assert content(files, one.path) == b"a.jpg"
-    with remote(settings=Settings(filesystem={"s3": {"nonsense": 1}})) as files:
-        with pytest.raises(UsageError, match="nonsense"):
-            found(files, bucket)
+    wrong = Settings(filesystem={"s3": {"nonsense": 1}})
+    with remote(settings=wrong) as files, pytest.raises(UsageError, match="nonsense"):
+        found(files, bucket)
 
 
 def test_nobody_answers(monkeypatch: pytest.MonkeyPatch, s3: S3):
@@ -312,7 +336,6 @@ class Watching(NoCare):
 
 
 def test_signs_of_life_while_a_server_takes_its_time(s3: S3):
-    from .s3 import delayed
 
     bucket = fill(s3, "a.jpg")
     s3.fail(delayed(2.5), listing=True, times=1)

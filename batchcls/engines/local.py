@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import chain, count, islice
 from typing import Any, TypeVar
@@ -48,7 +48,8 @@ class LocalEngine:
         """Yield ``work(chunk)`` for each chunk, in their order, working ahead.
 
         What ``work`` or ``chunks`` raise is raised here, after the results before it. When the
-        iteration is given up, no new chunk is begun, and those in work are waited for.
+        iteration is given up, no new chunk is begun, and those in work are waited for; ``chunks``
+        that are read ahead are closed, so that no work waits for a storage then.
         """
         source = _Guarded(chunks)
         stream = iter(source)
@@ -59,12 +60,15 @@ class LocalEngine:
             for chunk in chain(head, stream):
                 yield work(chunk)
         else:
-            yield from self._threads(work, chain(head, stream))
+            yield from self._threads(work, chain(head, stream), source.let_go)
         if source.error is not None:
             raise source.error
 
     def _threads(
-        self, work: Callable[[Chunk], Result], chunks: Iterator[Chunk]
+        self,
+        work: Callable[[Chunk], Result],
+        chunks: Iterator[Chunk],
+        let_go: Callable[[], object],
     ) -> Iterator[Result]:
         pace = Pace(AHEAD)
         first = FirstThread(Task(work, pace), chunks)
@@ -94,6 +98,7 @@ class LocalEngine:
             finally:
                 first.stop()
                 pace.stop()
+                let_go()
                 # Taking the rest, which comes to an end at once, is how joblib finishes without
                 # a warning. At the end of the process, or where the garbage collector gives up
                 # for us on a thread of its own choice, there is nobody left to wait for.
@@ -165,6 +170,12 @@ class _Guarded(Iterable[Chunk]):
         self._source = source
         self._owner = threading.get_ident()
         self.error: BaseException | None = None
+
+    def let_go(self) -> None:
+        """Close the source, but for a generator, which may be at work."""
+        close = getattr(self._source, "close", None)
+        if close is not None and not isinstance(self._source, Generator):
+            close()
 
     def __iter__(self) -> Iterator[Chunk]:
         try:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from batchcls.scan import Care
     from batchcls.scanrules import ScanRules
 
-_CREDENTIALS = (
-    "Are these the right credentials? For what is public, set anon = true in [filesystem.s3]."
-)
+_CREDENTIALS = "Are these the right credentials, and do they allow it?"
+_PUBLIC = " For what is public, set anon = true in [filesystem.s3]."
+_SPELLING = "Check the spelling"
 
 
 def listed(
@@ -47,13 +47,22 @@ def listed(
     BatchclsError where there is no answer, before anything is yielded.
     """
     place = connections.place_of(root)
+    reason = care.reason(root)
+    if reason is not None:
+        return iter([_unread(root, prefix, reason)])
     wanted = Wanted(rules, _below(place, map(connections.place_of, others)))
     try:
         if isinstance(place.storage, S3Storage):
             return _Bucket(root, place, place.storage, wanted, care, prefix).files()
         return _elsewhere(root, place, wanted, care, prefix)
     except TroubleError as error:
-        raise _failure(root, error) from error
+        is_s3 = isinstance(place.storage, S3Storage)
+        raise _failure(root, error, is_s3=is_s3) from error
+
+
+def _unread(root: str, prefix: str, why: str) -> ImageFile:
+    reason = f"the folder can't be read: {why}"
+    return ImageFile(root, prefix or "./", problem=reason)
 
 
 def _below(root: Place, others: Iterable[Place]) -> list[tuple[str, str]]:
@@ -93,19 +102,20 @@ class _Bucket:
     def files(self) -> Iterator[ImageFile]:
         """List it. Raises TroubleError, or UsageError, where that can't be begun."""
         first = self._begin(None)
+        may_be_object = self._key != "" and not self._key.endswith("/")
         try:
-            own = self._own() if self._key and not self._key.endswith("/") else None
-            page = self._waited(first)
+            own = self._own() if may_be_object else None
+            page: Page | None = self._waited(first)
         except TroubleError as error:
             first.cancel()
-            if not error.trouble.forbidden or self._key == "" or self._key.endswith("/"):
+            if not error.trouble.forbidden or not may_be_object:
                 raise
             # An object may be read by those who may not list what else is there.
             own, page = ImageFile(self._root, self._name, identity=self._asked(error)), None
         if page is not None and own is None and self._key and not page.objects:
             raise UsageError(
                 f"{self._name}: there is no such folder, and no such object",
-                hint="Check the spelling, and the endpoint ([filesystem.s3]).",
+                hint=f"{_SPELLING}, and the endpoint ([filesystem.s3]).",
             )
         if own is not None and page is not None and page.objects and _is_empty(own.identity):
             own = None  # what marks the folder
@@ -124,9 +134,18 @@ class _Bucket:
             return waited(future, self._care.touch)
 
     def _own(self) -> ImageFile | None:
-        """Give the object that has the very name: its key is the first that begins with it."""
+        """Give the object that has the very name: its key is the first that begins with it.
+
+        Who may list just the folder is not told of it.
+        """
         work = self._storage.server.tried(lambda: self._storage.page(self._key, keys=1))
-        for key, identity in self._waited(begun(self._storage, work)).objects:
+        try:
+            page = self._waited(begun(self._storage, work))
+        except TroubleError as error:
+            if error.trouble.forbidden and not error.trouble.anonymous:
+                return None
+            raise
+        for key, identity in page.objects:
             if key == self._key:
                 return ImageFile(self._root, self._name, identity=identity)
         return None
@@ -173,28 +192,24 @@ class _Bucket:
         return ImageFile(url, self._prefix + below, identity=identity)
 
     def _broken(self, why: str) -> ImageFile:
-        reason = f"the folder can't be read: {why}"
-        return ImageFile(self._head + self._folder, self._prefix or "./", problem=reason)
+        return _unread(self._head + self._folder, self._prefix, why)
 
 
 def _is_empty(identity: Identity | None) -> bool:
     return identity is not None and identity.size == 0
 
 
-def _failure(root: str, error: TroubleError) -> BatchclsError:
+def _failure(root: str, error: TroubleError, *, is_s3: bool) -> BatchclsError:
     """Say why a root can't be listed, and what to do."""
     what, trouble = shown(without_secrets(root)), error.trouble
     reason = str(error).replace("object: it may have vanished", "folder, and no such object")
-    if trouble.anonymous:
-        return UsageError(f"{what}: {reason}", hint=_CREDENTIALS)
+    kind: type[BatchclsError] = UsageError
     if trouble.forbidden:
-        return UsageError(f"{what}: {reason}", hint=_CREDENTIALS)
-    if trouble.missing:
-        return UsageError(
-            f"{what}: {reason}", hint="Check the spelling, and the endpoint ([filesystem.s3])."
-        )
-    if trouble.passing:
-        return BatchclsError(
-            f"{what}: {reason}", hint="Check the network, and the address of the server."
-        )
-    return UsageError(f"{what}: {reason}", hint="Check the URL, and the options in [filesystem].")
+        hint = _CREDENTIALS + (_PUBLIC if is_s3 else "")
+    elif trouble.missing:
+        hint = f"{_SPELLING}, and the endpoint ([filesystem.s3])." if is_s3 else f"{_SPELLING}."
+    elif trouble.passing:
+        kind, hint = BatchclsError, "Check the network, and the address of the server."
+    else:
+        hint = "Check the URL, and the options in [filesystem]."
+    return kind(f"{what}: {reason}", hint=hint)
