@@ -11,7 +11,6 @@ from batchcls import fingerprint, locations
 from batchcls.context import Context
 from batchcls.errors import ConfigError
 from batchcls.locations import any_url, is_url, normalised
-from batchcls.options import checked_options, made
 from batchcls.plugins import registry
 from batchcls.records import ReportRequest
 from batchcls.scanrules import ScanRules
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from batchcls.engines.local import LocalEngine
     from batchcls.interfaces import Engine, ReportFormat
     from batchcls.outline import Outline
+    from batchcls.records import ImageFile
     from batchcls.remote.reading import RemoteFiles
     from batchcls.settings import Settings
     from batchcls.store.memory import StoreMemory
@@ -105,16 +105,18 @@ def decoder(settings: Settings) -> Decoder:
     return Decoder(settings.decode.max_pixels)
 
 
-def remote_files(settings: Settings, touch: Callable[[], object]) -> RemoteFiles | None:
+def remote_files(
+    settings: Settings, touch: Callable[[], object], wants: Callable[[ImageFile], bool]
+) -> RemoteFiles | None:
     """Give what lists and reads the images of a run where any are at URLs, and otherwise None.
 
-    ``touch`` is called while a storage is waited for.
+    ``touch`` is called while a storage is waited for; ``wants`` tells which are to be read.
     """
     if not any_url(map(normalised, settings.run.images)):
         return None
     from batchcls.remote.reading import RemoteFiles
 
-    return RemoteFiles(settings, touch)
+    return RemoteFiles(settings, touch, wants=wants)
 
 
 def engine(settings: Settings) -> LocalEngine:
@@ -134,10 +136,13 @@ def run_engine(settings: Settings, terminal: Terminal) -> LazyEngine:
 
     Raises UsageError where there is none of that name, or an option of it is wrong.
     """
+    from batchcls.options import checked_options, made
+
     name = settings.run.engine
     provider = registry().engine(name)
     owner = f"the engine {shown(name)}"
-    options = checked_options(owner, provider.create, settings.engine.get(name, {}))
+    given = settings.engine.get(name, {})
+    options = checked_options(owner, provider.create, given)
     told = context(settings, terminal)
     distant = bool(getattr(provider, "distant", False))
     return LazyEngine(lambda: made(owner, provider.create, told, options=options), distant)

@@ -38,8 +38,10 @@ class RunRecall:
         kept: list[ImageFile] = []
         identities: list[Identity | None] = []
         for file, identity in zip(files, self._identities(files), strict=True):
-            # What can't be looked up has a row that says why, whenever it was modified.
-            if self.since is None or identity is None or identity.modified >= self.since:
+            # What can't be looked up has a row that says why, whenever it was modified; so has what
+            # a storage tells no time of.
+            modified = identity.modified if identity is not None else 0
+            if self.since is None or modified >= self.since or modified == 0:
                 kept.append(file)
                 too_large = identity is not None and identity.size > self.max_bytes
                 identities.append(None if too_large else identity)

@@ -77,6 +77,7 @@ class _Worker:
     report_is_ours: Callable[[], bool]
     store: Store | None = None
     remote: RemoteFiles | None = None
+    memory: StoreMemory | None = None
 
     def run(self) -> None:
         settings, terminal = self.plan.settings, self.terminal
@@ -84,7 +85,7 @@ class _Worker:
         rules = assembly.scan_rules(
             settings, skip=no_images(self.plan, self._former_reports), store=self.store
         )
-        remote = self.remote = assembly.remote_files(settings, self.care.touch)
+        remote = self.remote = assembly.remote_files(settings, self.care.touch, self._reads)
         files, total = self._scanned(rules)
         format_ = assembly.report_format(self.plan.report)  # before the model may take its time
         outline = chosen_outline(settings, self.plan.model_option, terminal)
@@ -94,7 +95,9 @@ class _Worker:
         info = self.end.info = _run_info(self.plan, outline)
         watch = Watch(list(registry().watchers()), info, terminal.warn)
         warn_of_plugins(terminal)
-        memory = self._memory(outline, all_scores=self._all_scores(watch, format_.suffix))
+        memory = self.memory = self._memory(
+            outline, all_scores=self._all_scores(watch, format_.suffix)
+        )
         judge = Judge(settings.report.review_below, settings.report.unknown)
         page = RunHtml(self.plan, info, judge, terminal) if self.plan.html else None
         picks = page.gallery if page is not None else None
@@ -158,6 +161,12 @@ class _Worker:
         # Listing what is at a URL costs money, and takes as long as the work.
         vague = self.plan.since or self.plan.settings.run.new_only or self.remote is not None
         return files, None if vague else count
+
+    def _reads(self, file: ImageFile) -> bool:
+        """Tell whether a file is to be read: not where its features are known."""
+        if self.memory is None or file.content is None:
+            return True
+        return self.memory.features(file.content) is None
 
     def _tell_what(self, outline: Outline) -> None:
         classes = plural(len(outline.manifest.classes), "class", "classes")
