@@ -5,7 +5,7 @@ The store is here, and so is what it knows; what workers found out is kept as it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +42,15 @@ class Home:
     def map(self, work: Any, chunks: Iterable[Any]) -> Iterator[Any]:  # noqa: ANN401 - see Engine
         """Yield the outcomes of each chunk of files; ``work`` is a ModelWork."""
         done: Done
-        for done in self.distant.map(work, map(_anywhere, chunks)):
-            if self.memory is not None:
-                self.memory.keep(done.findings)
-            yield self._seen_here(done)
+        results = self.distant.map(work, map(_anywhere, chunks))
+        try:
+            for done in results:
+                if self.memory is not None:
+                    self.memory.keep(done.findings)
+                yield self._seen_here(done)
+        finally:
+            if isinstance(results, Generator):
+                results.close()  # now, whatever still refers to it: workers keep the work till then
 
     def recalling(
         self, recall: Callable[[list[ImageFile]], Sequence[Slot]]

@@ -93,11 +93,16 @@ def test_the_one_that_holds_up_the_others_is_begun_anew_carefully():
     groups.limit(1)
     first, second, *_ = list(groups.begin() or ())
     first.sent, second.sent = 5.0, 1.0
-    groups.begin_late_anew(4.0)
+    groups.begin_late_anew(8.0, 4.0)
     assert groups.begin() is None
-    groups.begin_late_anew(6.0)
+    groups.begin_late_anew(10.0, 4.0)
     assert list(groups.begin() or ()) == [first]
     assert (first.careful, second.careful) == (True, False)
+    first.sent = 10.0
+    groups.begin_late_anew(15.0, 4.0)  # the second time it has twice as long
+    assert groups.begin() is None
+    groups.begin_late_anew(19.0, 4.0)
+    assert list(groups.begin() or ()) == [first]
 
 
 def test_an_error_of_the_source_ends_it_after_what_came_before():
@@ -136,3 +141,39 @@ def test_several_threads_may_draw(threads):
         chunk[0] for group in sorted(found, key=lambda one: one.number) for chunk in group.chunks
     ]
     assert numbers == list(range(2000))
+
+
+def test_empty_chunks_that_are_out_are_bounded_too():
+    groups: Groups[list[int]] = Groups(([] for _ in range(100_000)), 64)
+    groups.limit(1000)
+    wave = groups.begin()
+    assert wave is not None
+    drawn_ahead = sum(len(group.chunks) for group in wave)
+    assert 4096 <= drawn_ahead <= 8 * 4000 + 1024
+    assert groups.begin() is None
+
+
+def test_a_source_that_takes_its_time_holds_up_nobody_else():
+    waiting, go_on = threading.Event(), threading.Event()
+
+    def chunks() -> Iterator[list[int]]:
+        yield [0] * 8
+        waiting.set()
+        go_on.wait(60)
+        yield [1] * 8
+
+    groups = Groups(chunks(), 8)
+    wave = groups.begin()
+    assert wave is not None
+    first = next(wave)
+    drawing = threading.Thread(target=lambda: list(wave))
+    drawing.start()
+    try:
+        assert waiting.wait(60)
+        groups.take()
+        groups.again(first)
+        assert not groups.all_taken
+        assert list(groups.begin() or ()) == [first]
+    finally:
+        go_on.set()
+        drawing.join()

@@ -28,7 +28,7 @@ _making = threading.Lock()
 class Payload(WorkerPlugin):
     """A work on its way to every worker, those included that come later or start anew."""
 
-    idempotent = True
+    idempotent = False  # where it is sent again, one that has it already takes it anew
 
     def __init__(self, token: str, work: bytes) -> None:
         self.name = f"batchcls-{token}"
@@ -73,10 +73,13 @@ def work_on(token: str, chunks: Sequence[Any], *, careful: bool) -> Answer:
         with _one_blas_thread():
             if careful:
                 return Answer([work.carefully(chunk) for chunk in chunks], address)
-            return Answer(list(work.many(chunks)), address)
+            results = list(work.many(chunks))
+            if len(results) != len(chunks):  # a StopIteration in it ends it in silence
+                raise RuntimeError(f"{len(results)} results for {len(chunks)} chunks")
+            return Answer(results, address)
     except BatchclsError as error:
         return Answer(address=address, error=(error.message, error.hint))
-    except Exception as error:  # noqa: BLE001 - raised again where the run was begun
+    except BaseException as error:  # noqa: BLE001 - raised again where the run was begun
         fault = fault_of(f"the work on {address}", error)
         return Answer(address=address, fault=(fault.reason, fault.trace))
 
@@ -85,12 +88,14 @@ def _work(token: str) -> DistantWork:
     with _making:
         work: DistantWork | None = _works.get(token)
         if work is None:
-            if token not in _payloads:
+            payload = _payloads.get(token)
+            if payload is None:
                 raise BatchclsError("the work has not arrived")
-            work = pickle.loads(_payloads[token])  # noqa: S301 - Dask's trust
+            work = pickle.loads(payload)  # noqa: S301 - Dask's trust
             work.check()
-            _works[token] = work
-            _log.info("work %s unpickled, %d bytes", token[:8], len(_payloads[token]))
+            if token in _payloads:  # it is still wanted
+                _works[token] = work
+            _log.info("work %s unpickled, %d bytes", token[:8], len(payload))
         return work
 
 

@@ -7,12 +7,13 @@ come is begun elsewhere, and whichever comes first counts; a scheduler that is g
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import hashlib
 import logging
 import os
 import pickle
 import threading
+import uuid
 import warnings
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
 _CONNECT = 10.0  # seconds that a scheduler may take to answer
+_TRIES = 3  # so often a work is sent to the workers, where one leaves meanwhile
 _FAREWELL = 5.0  # seconds that workers have to let go of the work
 
 
@@ -56,16 +58,20 @@ class DaskEngine:
         """
         client = _connected(self._scheduler)
         try:
-            _await_worker(client, self._wait)
             from batchcls.engines.atworker import Payload, check, is_there
             from batchcls.engines.daskmapping import Mapping
 
+            # A cluster that grows with its tasks has to have one.
+            first = client.submit(is_there, pure=False)
+            _await_worker(client, self._wait)
             _within(self._wait, lambda: _check_workers(client, is_there))
+            _check_scheduler(first, self._wait)
             data = pickle.dumps(work, protocol=pickle.HIGHEST_PROTOCOL)
-            token = hashlib.sha256(data).hexdigest()[:32]
+            # Of this run alone: another with the same work has other groups, and another end.
+            token = uuid.uuid4().hex
             payload = Payload(token, data)
             try:
-                _within(self._wait, lambda: client.register_plugin(payload))
+                _within(self._wait, lambda: _register(client, payload))
                 _within(self._wait, lambda: _check_workers(client, check, token))
                 groups: Groups[Any] = Groups(chunks, self._images)
                 mapping = Mapping(client, token, groups, self._wait, self._late, self._warn)
@@ -115,7 +121,7 @@ def _connected(scheduler: str) -> Any:  # noqa: ANN401 - distributed is untyped
         warnings.filterwarnings("ignore", module=r"distributed\..*")
         make: Any = Client
         return make(**where, timeout=_CONNECT, set_as_default=False, name="batchcls")
-    except (OSError, TimeoutError, ValueError, ImportError) as error:
+    except (OSError, asyncio.TimeoutError, ValueError, ImportError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UsageError(
             f"the engine dask: {shown(what)}: no scheduler answers: {shown(reason)[:200]}",
@@ -126,7 +132,7 @@ def _connected(scheduler: str) -> Any:  # noqa: ANN401 - distributed is untyped
 def _await_worker(client: Any, wait: float) -> None:  # noqa: ANN401
     try:
         client.wait_for_workers(1, timeout=wait)
-    except TimeoutError:
+    except (TimeoutError, asyncio.TimeoutError):  # which are two before Python 3.11
         raise UsageError(
             f"the engine dask: there is no worker, and none came in {wait:g} s",
             hint="Start one: dask worker ADDRESS",
@@ -155,11 +161,41 @@ def _within(seconds: float, ask: Callable[[], object]) -> None:
         raise failed[0]
 
 
+def _register(client: Any, payload: Any) -> None:  # noqa: ANN401
+    """Hand the work to all workers; again, where one has left in the middle of that."""
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(OSError):  # of which Dask's errors of connections are
+            client.register_plugin(payload)
+            return
+    client.register_plugin(payload)
+
+
+def _check_scheduler(first: Any, wait: float) -> None:  # noqa: ANN401
+    """Raise UsageError where not even this task could be done: the scheduler unpickles it, too."""
+    try:
+        first.result(timeout=wait)
+    except (TimeoutError, asyncio.TimeoutError):
+        raise BatchclsError(
+            f"the engine dask: no task is done in {wait:g} s",
+            hint="The cluster may be busy with other work: the scheduler's dashboard tells.",
+        ) from None
+    except Exception as error:  # noqa: BLE001 - whatever is missing there
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UsageError(
+            f"the engine dask: the scheduler can't take tasks: {shown(reason)[:200]}",
+            hint="Install the same on the scheduler as on every worker, batchcls itself included.",
+        ) from None
+
+
 def _check_workers(client: Any, ask: Callable[..., Any], *given: str) -> None:  # noqa: ANN401
     """Raise UsageError where a worker raises what it is asked."""
     problems = []
     hint = "Install the same on every worker, batchcls itself included."
-    for address, found in client.run(ask, *given, on_error="return").items():
+    answers = client.run(ask, *given, on_error="return")
+    there = client.nthreads() if any(isinstance(one, OSError) for one in answers.values()) else {}
+    for address, found in answers.items():
+        if isinstance(found, OSError) and address not in there:
+            continue  # it has left in the middle of that
         if isinstance(found, BatchclsError):
             hint = found.hint or hint
             problems.append(f"{address}: {found.message}")
