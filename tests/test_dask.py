@@ -28,11 +28,73 @@ KILLS = 4 if SOAK == 1 else 40
 Run = Callable[..., Result]
 
 
+# A work without images, and a program that has it done: by two engines at once, and by one in which
+# the work ends what it is in, in silence.
+SIMPLE = """
+import sys, threading, time
+from batchcls.engines.dask import DaskEngine
+
+class Work:
+    def check(self):
+        pass
+    def __call__(self, chunk):
+        time.sleep(0.01)
+        if "stop" in chunk:
+            raise StopIteration
+        return chunk
+    carefully = __call__
+    def many(self, chunks):
+        return map(self, chunks)
+
+def done(first, count):
+    engine = DaskEngine(sys.argv[1], 8, 60.0, 30.0, print)
+    chunks = [[first + number] * 8 for number in range(count)]
+    print(first, list(engine.map(Work(), chunks)) == chunks)
+
+if __name__ == "__main__":
+    from simple import Work
+    threads = [threading.Thread(target=done, args=given) for given in ((0, 20), (1000, 60))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    engine = DaskEngine(sys.argv[1], 8, 60.0, 30.0, print)
+    try:
+        print("came", len(list(engine.map(Work(), [["stop"]] * 3))))
+    except RuntimeError as error:
+        print(str(error).splitlines()[0])
+"""
+
+# joblib's threads can't send what they are to.
+BROKEN = """
+import queue, sys
+from distributed import Client
+from batchcls.engines.daskbackend import Backend, work_through
+from batchcls.engines.groups import Group
+
+for works in (0, 3):  # on the thread that begins, and on the one that collects
+    with Client(sys.argv[1], set_as_default=False) as client:
+        replies = queue.SimpleQueue()
+        def send(group):
+            if group.number >= works:
+                raise KeyError("not sent")
+            return client.submit(int, key=f"broken-{works}-{group.number}", pure=False)
+        backend = Backend(client, send, replies.put, 1)
+        import threading
+        groups = (Group(number, []) for number in range(10))
+        threading.Thread(target=work_through, args=(backend, groups), daemon=True).start()
+        while not isinstance(reply := replies.get(timeout=60), BaseException):
+            assert reply.answer == 0
+        print(repr(reply))
+"""
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Two workers, on which a harmful decoder can be had."""
     folder = tmp_path_factory.mktemp("cluster")
     (folder / "harmful.py").write_text(HARMFUL)
+    (folder / "simple.py").write_text(SIMPLE)
     path = f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     started = Cluster(folder, PYTHONPATH=path, BATCHCLS_INSTALLED_PLUGINS="")
     try:
@@ -186,6 +248,20 @@ def test_a_worker_that_stands_still_is_not_waited_for(cluster, images, run, tmp_
         os.kill(pid, signal.SIGCONT)
     assert process.returncode == 3, err.decode()
     assert (tmp_path / "slow.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
+
+
+def test_runs_of_the_same_work_know_nothing_of_each_other_and_no_result_is_lost(cluster):
+    command = [sys.executable, str(cluster.folder / "simple.py"), cluster.address]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert sorted(found.stdout.splitlines()[:2]) == ["0 True", "1000 True"], found
+    assert "0 results for 3 chunks" in found.stdout
+
+
+def test_what_goes_wrong_on_a_thread_of_joblib_is_heard_of(cluster):
+    command = [sys.executable, "-c", BROKEN, cluster.address]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert found.stdout.splitlines() == ["KeyError('not sent')"] * 2, found
+    assert "Traceback" not in found.stderr
 
 
 def test_a_scheduler_that_goes_away_ends_the_run_and_what_was_done_is_kept(images, run, tmp_path):

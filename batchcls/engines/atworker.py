@@ -70,7 +70,7 @@ def work_on(token: str, chunks: Sequence[Any], *, careful: bool) -> Answer:
     except Exception as error:  # noqa: BLE001 - whatever is missing there
         return Answer(address=address, unfit=fault_of("unpickling the work", error).reason)
     try:
-        with _one_blas_thread():
+        with _one_blas_thread:
             if careful:
                 return Answer([work.carefully(chunk) for chunk in chunks], address)
             results = list(work.many(chunks))
@@ -99,14 +99,36 @@ def _work(token: str) -> DistantWork:
         return work
 
 
-def _one_blas_thread() -> AbstractContextManager[Any]:
-    """Hold BLAS to one thread, which Dask's nannies do, too: the chunks keep the cores busy."""
-    if os.environ.get("OPENBLAS_NUM_THREADS") == "1":
-        return nullcontext()
-    from threadpoolctl import threadpool_limits
+class _OneBlasThread:
+    """Holds BLAS to one thread, which Dask's nannies do, too: the chunks keep the cores busy.
 
-    limits: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="blas")
-    return limits
+    For as long as a thread of this process is in it: each of them putting back what it has found
+    would end it for the others, or never.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._limits: AbstractContextManager[Any] = nullcontext()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0 and os.environ.get("OPENBLAS_NUM_THREADS") != "1":
+                from threadpoolctl import threadpool_limits
+
+                self._limits = threadpool_limits(limits=1, user_api="blas")
+                self._limits.__enter__()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._limits.__exit__(None, None, None)
+                self._limits = nullcontext()
+
+
+_one_blas_thread = _OneBlasThread()
 
 
 def is_there() -> bool:

@@ -44,18 +44,20 @@ class Reply:
 
 @dataclass(eq=False, slots=True)
 class _Sent:
-    """A group that was sent, and joblib's place for it, which is freed once."""
+    """A group that was sent, and joblib's place for it, which is freed once.
 
-    future: Any
+    Then nothing of it is held: joblib's objects, which refer to each other, stay for a while.
+    """
+
     group: Group[Any]
-    callback: Callable[[Any], Any]
-    freed: bool = False
+    future: Any
+    callback: Callable[[Any], Any] | None
 
     def free(self) -> None:
         """Let joblib send the next one."""
-        if not self.freed:
-            self.freed = True
-            self.callback([None])
+        callback, self.callback, self.future = self.callback, None, None
+        if callback is not None:
+            callback([None])
 
 
 def work_through(backend: Backend, groups: Iterator[Group[Any]]) -> None:
@@ -114,12 +116,15 @@ class Backend(DaskDistributedBackend):  # type: ignore[misc]  # untyped
     def submit(self, func: Any, callback: Any = None) -> Any:  # noqa: ANN401
         """Send a group."""
         [(_, [group], _)] = func.items
-        sent = _Sent(self._send(group), group, callback)
+        future = self._send(group)
+        sent = _Sent(group, future, callback)
         # Done elsewhere is done, too: a worker that stands still must not keep joblib waiting. The
-        # task is left to it, or Dask would send it another.
+        # task is left to it (Dask waits with the future), or Dask would send it another.
         group.when_done.append(partial(self._ended.put, sent))
-        sent.future.add_done_callback(lambda _: self._ended.put(sent))
-        return sent.future
+        future.add_done_callback(lambda _: self._ended.put(sent))
+        return future
+
+    apply_async = submit  # as joblib calls it before 1.5
 
     def retrieve_result_callback(self, out: Any) -> Any:  # noqa: ANN401
         """Give what was fetched."""
@@ -147,6 +152,8 @@ class Backend(DaskDistributedBackend):  # type: ignore[misc]  # untyped
             self.put(error)
 
     def _replies(self, batch: list[_Sent]) -> Iterator[Reply]:
+        if not batch:
+            return
         finished = [sent.future for sent in batch if sent.future.status == "finished"]
         answers: dict[str, Any] = {}
         with contextlib.suppress(Exception):  # then each by itself

@@ -6,6 +6,7 @@ import contextlib
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,7 @@ class Mapping:
         self._scheduler = _identity(client)
         self._replies: queue.SimpleQueue[Reply | BaseException] = queue.SimpleQueue()
         self._come: dict[int, Answer] = {}
+        self._futures: weakref.WeakSet[Any] = weakref.WeakSet()
         self._unfit: set[str] = set()
         self._refused_groups: list[Group[Any]] = []
         self._seconds: list[float] = []
@@ -117,7 +119,7 @@ class Mapping:
         self._groups.stop()
         self._pulse.stop()
         with contextlib.suppress(Exception):
-            self._client.cancel(list(self._client.futures), force=True)
+            self._client.cancel(list(self._futures), force=True)
 
     def _begin(self, groups: Iterator[Group[Any]]) -> None:
         """Have joblib work on groups, on a thread of its own."""
@@ -128,7 +130,7 @@ class Mapping:
         fit = self._fit() if self._unfit else set()
         group.fit = fit or None
         group.sent = time.monotonic()
-        return self._client.submit(
+        future = self._client.submit(
             work_on,
             self._token,
             group.chunks,
@@ -139,6 +141,8 @@ class Mapping:
             # The first ones first, where Dask has to choose.
             priority=-group.number,
         )
+        self._futures.add(future)
+        return future
 
     def _receive(self, reply: Reply | BaseException) -> None:
         if isinstance(reply, BaseException):  # of joblib's threads, which end with it
