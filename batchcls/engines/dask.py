@@ -61,11 +61,13 @@ class DaskEngine:
             from batchcls.engines.atworker import Payload, check, is_there
             from batchcls.engines.daskmapping import Mapping
 
-            # A cluster that grows with its tasks has to have one.
-            first = client.submit(is_there, pure=False)
+            # A cluster that grows with its tasks has to have one: of Python's own, as what a
+            # worker can't unpickle ends it.
+            wanted = client.submit(int, pure=False)
             _await_worker(client, self._wait)
             _within(self._wait, lambda: _check_workers(client, is_there))
-            _check_scheduler(first, self._wait)
+            del wanted
+            _check_scheduler(client.submit(is_there, pure=False), self._wait)
             data = pickle.dumps(work, protocol=pickle.HIGHEST_PROTOCOL)
             # Of this run alone: another with the same work has other groups, and another end.
             token = uuid.uuid4().hex
