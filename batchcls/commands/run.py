@@ -57,8 +57,8 @@ class RunPlan:
     started: datetime
     allowance: Allowance
     since: int | None
-    shard: Shard | None
     must_explain: bool
+    shard: Shard | None = None
 
 
 def run_command(
