@@ -85,6 +85,8 @@ def filesystem(
             kind = get_filesystem_class(chain[0])
             options = {**kind._get_kwargs_from_urls(url), **options_of(chain[0], settings)}
             found = kind(**options, skip_instance_cache=fresh), kind._strip_protocol(url)
+        if type(found[0]).__module__ == "s3fs.core" and found[0].session is None:
+            _read_times_fast(found[0])
     except ImportError as error:
         raise UsageError(
             f"{what}: {shown(str(error))}", hint=f"Install it: pip install 'batchcls[{extra}]'"
@@ -96,8 +98,6 @@ def filesystem(
         ) from None
     if hasattr(found[0], "retries"):
         found[0].retries = 1  # retrying.py tries again
-    if type(found[0]).__module__ == "s3fs.core" and found[0].session is None:
-        _read_times_fast(found[0])
     return found
 
 
