@@ -2,6 +2,7 @@
 
     python -m benchmarks.scale.listing bucket 10000000
     python -m benchmarks.scale.listing bucket 1000000 --shard 3/16
+    python -m benchmarks.scale.listing pages 10000000
     python -m benchmarks.scale.listing folders 100000
     python -m benchmarks.scale.listing objects 5000
 
@@ -15,11 +16,14 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from batchcls import assembly
 from batchcls.pipeline import chunked
+from batchcls.reading import Identity
 from batchcls.records import ImageFile, RunSummary
 from batchcls.remote.reading import RemoteFiles
+from batchcls.remote.s3 import KEYS, Page
 from batchcls.scan import scan
 from batchcls.settings import Settings
 from batchcls.sharding import Share, parse_shard
@@ -46,6 +50,24 @@ def listed(names: int, shard: str) -> dict[str, float]:
             work = Work(names)
             files = scan([ROOT], assembly.scan_rules(settings), remote=remote)
             return {**_taken(work, names, files, shard), "server_cpu": cpu(server) - before}
+
+
+def pages(names: int) -> dict[str, float]:
+    """List a bucket whose pages are made up on the spot: what is left without server and SDK."""
+    identity = Identity(109_000, 1, 2, 3)
+
+    async def page(prefix: str, token: str | None = None, keys: int = KEYS) -> Page:  # noqa: ARG001
+        first = int(token or 0)
+        last = min(first + keys, names)
+        objects = [(f"{FOLDER}/{number:010}.jpg", identity) for number in range(first, last)]
+        return Page(objects, str(last) if last < names else None)
+
+    settings = settings_for("http://127.0.0.1:9")
+    with closing(RemoteFiles(settings)) as remote:
+        storage: Any = remote._connections.place_of(ROOT).storage
+        storage.page = page
+        work = Work(names)
+        return _taken(work, names, scan([ROOT], assembly.scan_rules(settings), remote=remote), "")
 
 
 def folders(names: int, shard: str, within: str | None) -> dict[str, float]:
@@ -96,13 +118,15 @@ def objects(count: int) -> dict[str, float]:
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("what", choices=["bucket", "folders", "objects"])
+    parser.add_argument("what", choices=["bucket", "pages", "folders", "objects"])
     parser.add_argument("count", type=int)
     parser.add_argument("--shard", default="")
     parser.add_argument("--folder", help="where folders are made")
     asked = parser.parse_args()
     if asked.what == "objects":
         tell(objects(asked.count))
+    elif asked.what == "pages":
+        tell(pages(asked.count))
     elif asked.what == "bucket":
         tell(listed(asked.count, asked.shard))
     else:
