@@ -59,7 +59,9 @@ def pages(names: int) -> dict[str, float]:
     async def page(prefix: str, token: str | None = None, keys: int = KEYS) -> Page:  # noqa: ARG001
         first = int(token or 0)
         last = min(first + keys, names)
-        objects = [(f"{FOLDER}/{number:010}.jpg", identity) for number in range(first, last)]
+        objects: list[tuple[str, Identity | None]] = [
+            (f"{FOLDER}/{number:010}.jpg", identity) for number in range(first, last)
+        ]
         return Page(objects, str(last) if last < names else None)
 
     settings = settings_for("http://127.0.0.1:9")
