@@ -13,15 +13,16 @@ from collections.abc import Iterable
 # One letter is a drive of Windows.
 _PROTOCOL = r"[A-Za-z][A-Za-z0-9+.-]+"
 _URL = re.compile(rf"{_PROTOCOL}(?:::{_PROTOCOL})*://")
-_PROTOCOLS = re.compile(rf"(?:^|::)({_PROTOCOL})(?=::|://)")
+# These are compiled when a URL is met.
+_PROTOCOLS = rf"(?:^|::)({_PROTOCOL})(?=::|://)"
 _FILE = "file://"
 # What fsspec has no way to write to.
 _READ_ONLY = frozenset({"http", "https", "zip", "tar", "libarchive", "github", "git", "data"})
 _STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl"})
 # A password, and what a signed address ends with: a query in which something is called so.
-_PASSWORD = re.compile(r"(://[^/@:\s]*):[^/@\s]+@")
+_USER_INFO = r"(://[^/@:\s]*):[^/@\s]+@"
 _CALLED = r"(?:sig|signature|token|credential|secret|password|key)[^=&]*="
-_SIGNATURE = re.compile(rf"\?(?=\S*?{_CALLED})\S*?(?=::|$)", re.IGNORECASE)
+_SIGNATURE = rf"(?i)\?(?=\S*?{_CALLED})\S*?(?=::|$)"
 # Inside of a file that is named by itself: zip://photos.zip is all that is in photos.zip.
 _ARCHIVES = ("zip://", "tar://")
 
@@ -46,9 +47,15 @@ def normalised(location: str) -> str:
     return location
 
 
+def path_or_url(location: str) -> str:
+    """Give a path for ``file://``, and anything else as it is."""
+    found = normalised(location)
+    return location if is_url(found) else found
+
+
 def protocols(url: str) -> list[str]:
     """List the protocols of a URL, the outermost first."""
-    return _PROTOCOLS.findall(url)
+    return re.findall(_PROTOCOLS, url)
 
 
 def read_only(url: str) -> str:
@@ -65,8 +72,13 @@ def absolute(location: str) -> str:
     return location if is_url(location) else os.path.abspath(location)
 
 
+def resolved(location: str) -> str:
+    """Give what is the same for two names of one file, links followed; a URL as it is."""
+    return location if is_url(location) else os.path.realpath(location)
+
+
 def without_secrets(url: str) -> str:
     """Give a URL that may be told: without a password or a signature."""
     if not is_url(url):
         return url
-    return _SIGNATURE.sub("", _PASSWORD.sub(r"\1@", url))
+    return re.sub(_SIGNATURE, "", re.sub(_USER_INFO, r"\1@", url))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from batchcls.locations import is_url, normalised, without_secrets
+from batchcls.locations import is_url, path_or_url, without_secrets
 from batchcls.reportreading import on_disk
 from batchcls.text import disk_bytes
 
@@ -36,7 +36,7 @@ class Roots:
     def __init__(self, roots: Sequence[str]) -> None:
         self._prefixes: dict[bytes, int] = {}
         for index, root in enumerate(roots):
-            name = root if is_url(normalised(root)) else normalised(root)  # as scan.py has it
+            name = path_or_url(root)  # as scan.py has it
             name = without_secrets(name) if is_url(name) else name.replace(os.sep, "/")
             name = on_disk(name)
             self._prefixes.setdefault(disk_bytes(name.rstrip("/") + "/"), index)

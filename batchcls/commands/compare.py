@@ -14,7 +14,7 @@ from batchcls.comparison import Answer, Compared, Comparison, answer_of, matched
 from batchcls.comparisoncsv import DifferencesFile
 from batchcls.errors import UsageError
 from batchcls.importing import importing
-from batchcls.locations import any_url, is_url
+from batchcls.locations import any_url, is_url, resolved
 from batchcls.reading import is_no_page
 from batchcls.reportreading import FORMATS, ReportRows, suffix_of
 from batchcls.terminal import print_json
@@ -129,11 +129,11 @@ def _check_places(
         )
     if [as_json, output == STDOUT, html == STDOUT].count(True) > 1:
         raise UsageError("only one thing can go to standard output", hint="Name a file.")
-    taken = {_real(name): name for name in names if is_url(name) or os.path.exists(name)}
+    taken = {resolved(name): name for name in names if is_url(name) or os.path.exists(name)}
     for option, path in (("--output", output), ("--html", html)):
         if path is None or path == STDOUT:
             continue
-        before = taken.setdefault(_real(path), option)
+        before = taken.setdefault(resolved(path), option)
         if before != option:
             what = "being compared" if before in names else f"that of {before}, too"
             raise UsageError(
@@ -145,10 +145,6 @@ def _check_places(
             f"--html: {shown(html)} is something else than a page of batchcls, and would be lost",
             hint="Name another file for it, or remove that one.",
         )
-
-
-def _real(path: str) -> str:
-    return path if is_url(path) else os.path.realpath(path)
 
 
 def _models(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from batchcls.atomic import STDOUT
 from batchcls.errors import ExitStatus, UsageError
 from batchcls.importing import importing
-from batchcls.locations import absolute, any_url, is_url, without_secrets
+from batchcls.locations import absolute, any_url, is_url, resolved, without_secrets
 from batchcls.maxerrors import parse_max_errors
 from batchcls.records import Status
 from batchcls.reportreading import FORMATS, suffix_of
@@ -122,15 +122,11 @@ def _check_places(paths: Sequence[str], output: str, *, as_json: bool) -> None:
             hint=f"Name a file that ends in {suffix}",
         )
     for path in paths:
-        if _real(path) == _real(output):
+        if resolved(path) == resolved(output):
             raise UsageError(
                 f"--output: {shown(output)} is one of the shards, and would be lost",
                 hint="Name another file for it.",
             )
-
-
-def _real(path: str) -> str:
-    return path if is_url(path) else os.path.realpath(path)
 
 
 def _missing(shards: Shards) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from batchcls.assembly import store_folder
 from batchcls.errors import ConfigError
-from batchcls.locations import absolute, any_url, is_url, read_only, without_secrets
+from batchcls.locations import absolute, any_url, is_url, read_only, resolved, without_secrets
 from batchcls.overlap import alone_on
 from batchcls.reading import beginning_of, is_no_page, stamp_of
 from batchcls.text import shown
@@ -43,7 +43,7 @@ def check_other(setting: str, path: str, **others: str) -> None:
     """
     check_writable(setting, path)
     for what, other in others.items():
-        if other and _real(path) == _real(other):
+        if other and resolved(path) == resolved(other):
             raise ConfigError(
                 f"run -> {setting}: {_named(path)} is the {what}",
                 hint="Name another file for it.",
@@ -136,10 +136,6 @@ class Before:
         if not self._noted[0]:
             self._noted[:] = b"\1" + stamp
         return self._noted[1:] != stamp
-
-
-def _real(path: str) -> str:
-    return path if is_url(path) else os.path.realpath(path)
 
 
 def _named(path: str) -> str:
