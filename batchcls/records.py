@@ -49,6 +49,11 @@ class ImageFile:
     identity: Identity | None = None
 
 
+def unread_folder(path: str, key: str, why: str) -> ImageFile:
+    """Give the row of a folder that can't be listed; "" is the ``key`` of the one scanned."""
+    return ImageFile(path, key or "./", problem=f"the folder can't be read: {why}")
+
+
 class KnownContent(NamedTuple):
     """The content of a file, known without opening it: its id in the store, and SHA-256."""
 

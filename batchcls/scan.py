@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from batchcls.errors import UsageError
-from batchcls.locations import is_url, normalised, without_secrets
-from batchcls.records import ImageFile
+from batchcls.locations import is_url, path_or_url, without_secrets
+from batchcls.records import ImageFile, unread_folder
 from batchcls.scanrules import ScanRules
 from batchcls.text import shown
 
@@ -127,7 +127,7 @@ def _distinct(roots: Iterable[str], rules: ScanRules) -> list[str]:
     """
     seen: dict[str, str] = {}
     for given in roots:
-        if is_url(root := given if is_url(normalised(given)) else normalised(given)):
+        if is_url(root := path_or_url(given)):
             seen.setdefault(root.rstrip("/"), root)
             continue
         try:
@@ -242,8 +242,7 @@ class _Walker:
             error = failure
         if reason is not None or error is not None:
             why = reason if error is None else error.strerror or error
-            reason = f"the folder can't be read: {why}"
-            yield ImageFile(path=folder, key=prefix + below or "./", problem=reason)
+            yield unread_folder(folder, prefix + below, f"{why}")
 
     def _visited_before(self, folder: str) -> bool:
         """Tell whether links led here already: a loop, or a second way to the same folder."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from batchcls.errors import BatchclsError, UsageError
 from batchcls.locations import without_secrets
-from batchcls.records import ImageFile
+from batchcls.records import ImageFile, unread_folder
 from batchcls.remote.http import HttpStorage
 from batchcls.remote.retrying import TroubleError
 from batchcls.remote.s3 import Page, S3Storage
@@ -49,7 +49,7 @@ def listed(
     place = connections.place_of(root)
     reason = care.reason(root)
     if reason is not None:
-        return iter([_unread(root, prefix, reason)])
+        return iter([unread_folder(root, prefix, reason)])
     wanted = Wanted(rules, _below(place, map(connections.place_of, others)))
     try:
         if isinstance(place.storage, S3Storage):
@@ -58,11 +58,6 @@ def listed(
     except TroubleError as error:
         is_s3 = isinstance(place.storage, S3Storage)
         raise _failure(root, error, is_s3=is_s3) from error
-
-
-def _unread(root: str, prefix: str, why: str) -> ImageFile:
-    reason = f"the folder can't be read: {why}"
-    return ImageFile(root, prefix or "./", problem=reason)
 
 
 def _below(root: Place, others: Iterable[Place]) -> list[tuple[str, str]]:
@@ -192,7 +187,7 @@ class _Bucket:
         return ImageFile(url, self._prefix + below, identity=identity)
 
     def _broken(self, why: str) -> ImageFile:
-        return _unread(self._head + self._folder, self._prefix, why)
+        return unread_folder(self._head + self._folder, self._prefix, why)
 
 
 def _is_empty(identity: Identity | None) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchcls.records import ImageFile
+from batchcls.records import ImageFile, unread_folder
 from batchcls.remote.retrying import TroubleError
 from batchcls.remote.storages import Entry, Folders, begun, waited
+from batchcls.scan import FOLDER_NAMED_AS_IMAGE
 
 if TYPE_CHECKING:
     from batchcls.reading import Identity
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 # A server may have an endless number of folders, each in the one before.
 _DEEPEST = 64
-FOLDER_NAMED_AS_IMAGE = "a folder, not an image file"
 
 
 class Wanted:
@@ -155,5 +155,4 @@ class Walk:
         return f"{place.head}{text}{'/' if text else ''}{rest}{place.tail}"
 
     def _unread(self, url: str, below: str, why: str) -> ImageFile:
-        reason = f"the folder can't be read: {why}"
-        return ImageFile(url, f"{self._prefix}{below}/", problem=reason)
+        return unread_folder(url, f"{self._prefix}{below}/", why)
