@@ -1,1 +1,1 @@
-"""Where the work happens. For now: this machine."""
+"""Where the work happens: threads of this machine, or a Dask cluster."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from distributed import WorkerPlugin, get_worker
 
+from batchcls.blas import one_blas_thread
 from batchcls.errors import BatchclsError, fault_of
 
 if TYPE_CHECKING:
@@ -114,9 +115,7 @@ class _OneBlasThread:
     def __enter__(self) -> None:
         with self._lock:
             if self._inside == 0 and os.environ.get("OPENBLAS_NUM_THREADS") != "1":
-                from threadpoolctl import threadpool_limits
-
-                self._limits = threadpool_limits(limits=1, user_api="blas")
+                self._limits = one_blas_thread()
                 self._limits.__enter__()
             self._inside += 1
 

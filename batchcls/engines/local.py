@@ -15,11 +15,10 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager
 from itertools import chain, count, islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from batchcls.blas import held_from_the_start
+from batchcls.blas import held_from_the_start, one_blas_thread
 from batchcls.engines.ahead import FirstThread, Outcome, Pace, Task
 
 Chunk = TypeVar("Chunk")
@@ -76,7 +75,7 @@ class LocalEngine:
         owner = threading.get_ident()
         with contextlib.ExitStack() as limits:
             if not held_from_the_start():
-                limits.enter_context(_one_blas_thread())
+                limits.enter_context(one_blas_thread())
             first.start()
             try:
                 _import_joblib(first.wake)
@@ -86,7 +85,7 @@ class LocalEngine:
                     yield outcome.result()
                 left = first.hand_over()
                 if not first.at_end:
-                    limits.enter_context(_one_blas_thread())
+                    limits.enter_context(one_blas_thread())
                     others = self._others(first, chunks, pace)
                 for outcome in first.outcomes(left):
                     pace.taken()
@@ -123,17 +122,6 @@ class LocalEngine:
             chain([wait], (task(number, chunk) for number, chunk in numbered))
         )
         return outcomes
-
-
-def _one_blas_thread() -> AbstractContextManager[Any]:
-    """Hold BLAS to one thread: the chunks keep the cores busy, which more would only fight.
-
-    (Measured: a third of the speed with 1,000 classes.) Importing what does it takes 4 ms.
-    """
-    from threadpoolctl import threadpool_limits
-
-    limits: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="blas")
-    return limits
 
 
 def _has_one_core() -> bool:
