@@ -7,7 +7,7 @@ from collections.abc import Container
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from batchcls import fingerprint, locations
+from batchcls import fingerprint
 from batchcls.context import Context
 from batchcls.errors import ConfigError
 from batchcls.locations import any_url, is_url, normalised
@@ -223,11 +223,6 @@ def model_memory(
         all_scores=all_scores,
         reasons=settings.report.explain,
     )
-
-
-def absolute(path: str) -> str:
-    """Give a path that does not depend on the current folder; a URL as it is."""
-    return locations.absolute(path)
 
 
 def report_format(output: str) -> ReportFormat:

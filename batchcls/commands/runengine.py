@@ -9,13 +9,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from batchcls import assembly
-from batchcls.home import Home
 from batchcls.importing import importing
 from batchcls.locations import absolute, normalised
 
 if TYPE_CHECKING:
     from batchcls.careful import Careful
     from batchcls.classification import Picks
+    from batchcls.home import Home
     from batchcls.interfaces import Engine
     from batchcls.model import Model
     from batchcls.outline import Outline
@@ -49,6 +49,8 @@ class RunEngine:
     def _home(self) -> Home | None:
         if not self._lazy.distant:
             return None
+        from batchcls.home import Home
+
         return Home(self._lazy, self._local_work, self.memory, self.terminal.warn)
 
     @property

@@ -19,6 +19,7 @@ from batchcls.commands.runplaces import check_urls, no_images
 from batchcls.commands.runrecall import RunRecall
 from batchcls.errors import UsageError
 from batchcls.judging import Judge
+from batchcls.locations import absolute
 from batchcls.logformat import words_of
 from batchcls.pipeline import outcomes, run
 from batchcls.plugins import registry
@@ -249,7 +250,7 @@ class _Worker:
         from batchcls.store.reported import Reported
 
         template = self.plan.template
-        reported = Reported(self.store, assembly.absolute(template), fingerprint.failing(settings))
+        reported = Reported(self.store, absolute(template), fingerprint.failing(settings))
         former = self._former_reports()
         if reportpath.changes(template) or self.report_is_ours():
             # Of the same night: a second run must not take away what the first one has told.
