@@ -185,7 +185,8 @@ def _temporary_name(target: str) -> tuple[str, str]:
 def remove_left_over(path: str) -> None:
     """Remove what processes that were killed while they wrote ``path`` have left of it.
 
-    To be called only while nobody writes it. At a URL nothing is ever left.
+    To be called only while nobody writes it. At a URL nothing is looked for: of most storages
+    nothing is left, and in a folder of another machine somebody else may be writing.
     """
     if is_url(path):
         return
