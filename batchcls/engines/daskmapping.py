@@ -174,7 +174,7 @@ class Mapping:
         names = [shown(str(one.path)) for chunk in group.chunks for one in chunk][:1]
         if group.losses >= _LOSSES:
             raise BatchclsError(
-                f"workers died again and again over the same {plural(group.images, 'image')}, of which "
+                f"workers died again and again over {plural(group.images, 'image')}, of which "
                 f"{''.join(names)} is the first: {why}",
                 hint=f"They may be short of memory. {_KEPT}",
             )
