@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
+
+from .warm import USUAL, Warm
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
@@ -81,19 +81,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture
-def batchcls(tmp_path: Path) -> Callable[..., Result]:
-    """The command, as a process of its own, in ``tmp_path``."""
+def command(warm: Warm, folder: Path) -> Callable[..., Result]:
+    """Give what calls the command in ``folder``."""
 
     def call(*arguments: str | bytes | Path, cwd: Path | None = None, **env: str) -> Result:
-        done = subprocess.run(
-            [sys.executable, "-m", "batchcls", *arguments],
-            cwd=cwd or tmp_path,
+        done = warm.run(
+            ["-m", "batchcls", *arguments],
+            cwd=cwd or folder,
             env={**os.environ, **env},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
             timeout=120,
-            check=False,
         )
         return Result(
             done.returncode,
@@ -105,14 +101,36 @@ def batchcls(tmp_path: Path) -> Callable[..., Result]:
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def warm() -> Iterator[Warm]:
+    """What starts processes that need not import NumPy and the like first."""
+    server = Warm()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def warm_tensorflow() -> Iterator[Warm]:
+    """The same for those that convert a network."""
+    server = Warm((*USUAL, "tensorflow"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def batchcls(tmp_path: Path, warm: Warm) -> Callable[..., Result]:
+    """The command, as a process of its own, in ``tmp_path``."""
+    return command(warm, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Path:
     """A model that tells dark from light."""
     folder = make_classes(tmp_path_factory.mktemp("model"))
     target = folder / "model.batchcls"
     env = {**os.environ, "BATCHCLS_INSTALLED_PLUGINS": "", "BATCHCLS_STORE_ENABLED": "false"}
-    train = [sys.executable, "-m", "batchcls", "train", folder / "tags.tsv", "-o", target, "-q"]
+    train = ["-m", "batchcls", "train", folder / "tags.tsv", "-o", target, "-q"]
     train += ["-f", "efficientnet-lite0"]
-    subprocess.run(train, check=True, cwd=folder, env=env)
+    warm.run(train, cwd=folder, env=env, timeout=120).check_returncode()
     return target
 
 

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,10 @@ from batchcls.context import Context
 from batchcls.settings import Settings
 from batchcls.testing import check_featurizer
 
-from .conftest import Result, make_classes
+from .conftest import Result, command, make_classes
 from .servers import Server, cut, direct, silent, status, whole
 from .standin import inception_graph_bytes, smooth_pictures, tensorflow, tiny_graph
+from .warm import Warm
 
 GRAPH = "tensorflow_inception_graph.pb"
 LABELS = "imagenet_comp_graph_label_strings.txt"
@@ -45,6 +47,12 @@ def archive(graph: bytes) -> bytes:
         out.writestr(LABELS, "\n".join(NAMES) + "\n")
         out.writestr("LICENSE", "Apache License\n")
     return data.getvalue()
+
+
+@pytest.fixture
+def batchcls(tmp_path: Path, warm_tensorflow: Warm) -> Callable[..., Result]:
+    """The command; TensorFlow is loaded where it may be needed."""
+    return command(warm_tensorflow, tmp_path)
 
 
 @pytest.fixture
