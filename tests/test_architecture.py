@@ -6,12 +6,13 @@ import ast
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 import batchcls
+
+from .conftest import picture
 
 PACKAGE = Path(batchcls.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -137,23 +138,25 @@ def loaded_by_run(*options: str) -> set[str]:
     return loaded_by(RUN.format(options=options))
 
 
+def make_images(folder: Path, count: int) -> Path:
+    """Make some, which are old enough to be known the next time."""
+    (folder / "images").mkdir()
+    for number in range(count):
+        picture(number).save(folder / "images" / f"{number}.jpg")
+        os.utime(folder / "images" / f"{number}.jpg", (10**9, 10**9))
+    return folder / "images"
+
+
 @pytest.fixture
 def images(tmp_path, monkeypatch):
-    from .conftest import picture
-
     monkeypatch.setenv("BATCHCLS_DECODE_GUARD", "false")
-    (tmp_path / "images").mkdir()
-    for number in range(100):
-        picture(number).save(tmp_path / "images" / f"{number}.jpg")
-    time.sleep(0.1)
-    return tmp_path / "images"
+    return make_images(tmp_path, 24)
 
 
 @pytest.fixture
-def one_image(images):
-    for path in sorted(images.iterdir())[1:]:
-        path.unlink()
-    return images
+def one_image(tmp_path, monkeypatch):
+    monkeypatch.setenv("BATCHCLS_DECODE_GUARD", "false")
+    return make_images(tmp_path, 1)
 
 
 # What a run over one photograph has no need of, where nobody looks on.
@@ -215,7 +218,7 @@ batchcls.pipeline.outcomes = outcomes
 
 def test_classifying_loads_neither_tensorflow_nor_scikit_learn(images):
     loaded = loaded_by_run("--no-store")
-    assert {"PIL", "ai_edge_litert"} <= loaded
+    assert {"PIL", "ai_edge_litert", "joblib"} <= loaded
     assert loaded & {"tensorflow", "sklearn", "scipy", "keras"} == set()
 
 
@@ -226,17 +229,12 @@ def test_classifying_loads_neither_tensorflow_nor_scikit_learn(images):
         ("--html", "page.html"),
     ],
 )
-def test_where_nothing_is_new_no_network_and_no_decoder_is_loaded(images, options):
-    assert {"PIL", "ai_edge_litert", "joblib"} <= loaded_by_run(*options)
+def test_where_nothing_is_new_no_network_and_no_decoder_is_loaded(batchcls, images, options):
+    assert "24 images" in batchcls("run", "images", *options).out
     page = {"jinja2"} if "--html" in options else set()
     assert loaded_by_run(*options) & (HEAVY - {"numpy"}) == page
 
 
-def test_a_model_file_is_not_loaded_either_where_nothing_is_new(images, tmp_path):
-    from .conftest import make_classes
-
-    make_classes(tmp_path / "tagged")
-    train = ["train", "tagged/tags.tsv", "-q"]
-    subprocess.run([sys.executable, "-m", "batchcls", *train], check=True)
-    loaded_by_run("-m", "model.batchcls")
-    assert loaded_by_run("-m", "model.batchcls") & (HEAVY - {"numpy"}) == set()
+def test_a_model_file_is_not_loaded_either_where_nothing_is_new(batchcls, images, model):
+    assert batchcls("run", "images", "-m", model).status == 0
+    assert loaded_by_run("-m", str(model)) & (HEAVY - {"numpy"}) == set()

@@ -16,6 +16,8 @@ from batchcls.context import Context
 
 from .conftest import make_classes, picture
 
+QUICK = ("--framing", "pad")  # instead of comparing all
+
 
 def test_train_prints_what_to_expect_and_writes_the_model(batchcls, tmp_path):
     images = make_classes(tmp_path / "data")
@@ -45,7 +47,7 @@ def test_framing_can_be_set_and_the_model_keeps_it(batchcls, tmp_path, framing):
 
 
 def test_folder_of_class_folders_and_table_with_header_and_tags_train_the_same(batchcls, tmp_path):
-    images = make_classes(tmp_path / "data")
+    images = make_classes(tmp_path / "data", count=2)
     lines = [line.split("\t") for line in (images / "tags.tsv").read_text().splitlines()]
     (images / "tags.csv").write_text(
         "number,Label,File\n"
@@ -54,7 +56,7 @@ def test_folder_of_class_folders_and_table_with_header_and_tags_train_the_same(b
     (images / "padded.tsv").write_text("".join(f"{p}\t{label} \t  \n" for p, label in lines))
     weights = []
     for source in ("tags.tsv", "tags.csv", "padded.tsv", "."):
-        result = batchcls("train", source, "-o", "../m.batchcls", cwd=images)
+        result = batchcls("train", source, *QUICK, "-o", "../m.batchcls", cwd=images)
         assert result.status == 0, result.err
         weights.append(Model.load("m.batchcls").classifier.to_state()["weights"].tobytes())
     assert len(set(weights)) == 1
@@ -64,7 +66,7 @@ def test_images_option_is_the_folder_of_the_paths(batchcls, tmp_path):
     make_classes(tmp_path / "data", count=2)
     (tmp_path / "data" / "tags.tsv").rename(tmp_path / "moved.tsv")
     assert batchcls("train", "moved.tsv").status == 2
-    assert batchcls("train", "moved.tsv", "--images", "data").status == 0
+    assert batchcls("train", "moved.tsv", "--images", "data", *QUICK).status == 0
     assert (tmp_path / "model.batchcls").exists()
 
 
@@ -127,7 +129,7 @@ def test_class_with_one_image_is_trained_and_said_to_be_unchecked(batchcls, tmp_
     picture(3).save(images / "single.png")
     with (images / "tags.tsv").open("a") as tags:
         tags.write("single.png\tcolourful\n")
-    result = batchcls("train", "data/tags.tsv", "-o", "m.batchcls")
+    result = batchcls("train", "data/tags.tsv", "-o", "m.batchcls", *QUICK)
     assert result.status == 0, result.err
     assert re.search(r"colourful +1 +not checked", result.out)
     assert "6 images; cross-validated" in result.out
@@ -156,17 +158,17 @@ def test_many_images_are_trained_on_a_sample_of_framings(batchcls, tmp_path, mon
     from batchcls.engines.local import LocalEngine
     from batchcls.records import TaggedImage
 
-    monkeypatch.setattr(training, "FRAMING_SAMPLE", 12)
-    images = make_classes(tmp_path / "data", count=20)
+    monkeypatch.setattr(training, "FRAMING_SAMPLE", 8)
+    images = make_classes(tmp_path / "data", count=10)
     lines = [line.split("\t") for line in (images / "tags.tsv").read_text().splitlines()]
     tags = [TaggedImage(str(images / path), label, path) for path, label in lines]
     featurizer = EfficientNetLite0().create(Context())
     parts = training.Parts(Decoder(), featurizer, LogisticRegression, None, LocalEngine(2))
     steps: list[int] = []
     trained = training.train(tags, parts, steps.append)
-    assert sum(steps) == 40
+    assert sum(steps) == 20
     assert len(trained.framing_losses) == 4
-    assert len(trained.validation.checked) == 40
+    assert len(trained.validation.checked) == 20
     assert trained.validation.accuracy == 1.0
 
 
@@ -182,17 +184,16 @@ def test_unknown_names_list_those_that_exist(batchcls, tmp_path):
     assert "--framing" in result.err
 
 
-def test_evaluate_prints_tables_and_json(batchcls, tmp_path):
+def test_evaluate_prints_tables_and_json(batchcls, model, tmp_path):
     images = make_classes(tmp_path / "data")
-    batchcls("train", "data/tags.tsv", "-o", "m.batchcls")
     (images / "test.tsv").write_text("dark/0.jpg\tdark\nlight/1.jpg\tdark\nlight/2.jpg\tlight\n")
-    result = batchcls("evaluate", "data/test.tsv", "--model", "m.batchcls")
+    result = batchcls("evaluate", "data/test.tsv", "--model", model)
     assert result.status == 0, result.err
     assert re.search(r"micro accuracy +0\.6667", result.out)
     assert re.search(r"macro accuracy +0\.7500", result.out)
     assert "1 mistake" in result.out
     assert "light/1.jpg" in result.out
-    result = batchcls("evaluate", "data/test.tsv", "--model", "m.batchcls", "--json")
+    result = batchcls("evaluate", "data/test.tsv", "--model", model, "--json")
     metrics = json.loads(result.out)
     assert set(metrics) == {
         "classes", "log_loss", "per_class_log_loss", "log_loss_reduction", "micro_accuracy",
@@ -205,42 +206,35 @@ def test_evaluate_prints_tables_and_json(batchcls, tmp_path):
     assert set(metrics["per_class_log_loss"]) == {"dark", "light"}
 
 
-def test_evaluate_names_tags_with_a_class_that_the_model_does_not_know(batchcls, tmp_path):
+def test_evaluate_names_tags_with_a_class_that_the_model_does_not_know(batchcls, model, tmp_path):
     images = make_classes(tmp_path / "data", count=2)
-    batchcls("train", "data/tags.tsv", "-o", "m.batchcls")
     (images / "test.tsv").write_text("dark/0.jpg\tdark\nlight/1.jpg\tgrey\n")
-    result = batchcls("evaluate", "data/test.tsv", "-m", "m.batchcls")
+    result = batchcls("evaluate", "data/test.tsv", "-m", model)
     assert result.status == 2
     where = "data/test.tsv:2: data/light/1.jpg"
     assert f"{where}: the model does not know the class 'grey'" in result.err
     assert "dark, light" in result.err
 
 
-def test_predict_prints_a_line_for_each_image(batchcls, tmp_path):
+def test_predict_prints_a_line_for_each_image(batchcls, model, tmp_path):
     make_classes(tmp_path / "data")
     (tmp_path / "bad.jpg").write_bytes(b"")
-    batchcls("train", "data/tags.tsv", "-o", "m.batchcls")
-    result = batchcls(
-        "predict", "data/dark/0.jpg", "bad.jpg", "data/light/0.jpg", "-m", "m.batchcls"
-    )
+    result = batchcls("predict", "data/dark/0.jpg", "bad.jpg", "data/light/0.jpg", "-m", model)
     assert result.status == 3
     first, second, third = result.out.splitlines()
     assert re.fullmatch(r"data/dark/0\.jpg  dark  [01]\.\d{4}", first)
     assert second == "bad.jpg  error  an empty file"
     assert third.startswith("data/light/0.jpg  light  ")
-    result = batchcls("predict", "data/dark/0.jpg", "-m", "m.batchcls", "--top", "2")
+    result = batchcls("predict", "data/dark/0.jpg", "-m", model, "--top", "2")
     assert result.status == 0
     assert re.fullmatch(r"data/dark/0\.jpg  dark  \S+  light  \S+", result.out.strip())
 
 
-def test_predict_json_survives_names_that_are_not_utf8(batchcls, tmp_path):
-    make_classes(tmp_path / "data", count=2)
-    batchcls("train", "data/tags.tsv", "-o", "m.batchcls")
+def test_predict_json_survives_names_that_are_not_utf8(batchcls, model, tmp_path):
+    make_classes(tmp_path / "data", count=1)
     name = os.fsdecode(b"caf\xe9.png")
     picture().save(Path(name))
-    result = batchcls(
-        "predict", name, "data/dark/0.jpg", "-m", "m.batchcls", "--json", "--top", "2"
-    )
+    result = batchcls("predict", name, "data/dark/0.jpg", "-m", model, "--json", "--top", "2")
     assert result.status == 0, result.err
     first, second = json.loads(result.out)
     assert first["path"] == name
@@ -250,7 +244,7 @@ def test_predict_json_survives_names_that_are_not_utf8(batchcls, tmp_path):
 
 
 def test_init_writes_a_configuration_that_works(batchcls, tmp_path):
-    make_classes(tmp_path / "data")
+    make_classes(tmp_path / "data", count=2)
     (tmp_path / "job").mkdir()
     result = batchcls("init", "job", "--images", "data", "--tags", "data/tags.tsv")
     assert result.status == 0, result.err
@@ -265,11 +259,12 @@ def test_init_writes_a_configuration_that_works(batchcls, tmp_path):
 
 
 def test_init_writes_a_model_name_that_is_a_file(batchcls, tmp_path):
-    make_classes(tmp_path / "data")
+    make_classes(tmp_path / "data", count=2)
     (tmp_path / "job").mkdir()
     arguments = ("--images", "data", "--tags", "data/tags.tsv", "--model", "job/mine")
     assert batchcls("init", "job", *arguments).status == 0
-    assert batchcls("run", "--config", "job/config.toml").status == 0
+    quick = {"BATCHCLS_TRAIN_FRAMING": "pad"}
+    assert batchcls("run", "--config", "job/config.toml", **quick).status == 0
     assert (tmp_path / "job" / "mine").is_file()
     assert batchcls("init", "job", "--images", "", "--force").status == 2
 
@@ -297,12 +292,11 @@ def test_one_class_only_is_listed_with_all_else_that_is_wrong(batchcls, tmp_path
     assert "no such file" in third
 
 
-def test_evaluate_lists_unknown_classes_and_unreadable_images_together(batchcls, tmp_path):
+def test_evaluate_lists_unknown_classes_and_unreadable_images_together(batchcls, model, tmp_path):
     images = make_classes(tmp_path / "data", count=2)
-    batchcls("train", "data/tags.tsv", "-o", "m.batchcls")
     (images / "empty.jpg").write_bytes(b"")
     (images / "test.tsv").write_text("dark/0.jpg\tgrey\nempty.jpg\tdark\n")
-    result = batchcls("evaluate", "data/test.tsv", "-m", "m.batchcls")
+    result = batchcls("evaluate", "data/test.tsv", "-m", model)
     assert result.status == 2
     assert "data/test.tsv:1" in result.err
     assert "data/test.tsv:2" in result.err

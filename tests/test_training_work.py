@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -69,35 +67,36 @@ def photographs(folder, count):
     return folder
 
 
-def trained(folder, sample):
+def trained(warm, folder, sample):
     """Train in a process of its own; give how often it opened, twice, and decoded which image."""
     counts = folder / "counts.json"
-    code = [sys.executable, "-c", COUNTING, counts, str(sample)]
-    done = subprocess.run(code, cwd=folder, capture_output=True, text=True, check=False)
+    code = ["-c", COUNTING, counts, str(sample)]
+    done = warm.run(code, cwd=folder, env=os.environ, timeout=250)
     assert done.returncode == 0, done.stderr
     return json.loads(counts.read_text())
 
 
-def opens_each_image_once_and_none_that_is_known(folder, count, sample):
+def opens_each_image_once_and_none_that_is_known(warm, folder, count, sample):
     photographs(folder, count)
     once = {f"{number}.jpg": 1 for number in range(count)}
-    assert trained(folder, sample) == [once] * 3
+    assert trained(warm, folder, sample) == [once] * 3
     first = (folder / "m.batchcls").read_bytes()
-    assert trained(folder, sample) == [{}] * 3
+    assert trained(warm, folder, sample) == [{}] * 3
     second = (folder / "m.batchcls").read_bytes()
     assert len(first) == len(second)  # but for the time that it was made
     (folder / "7.jpg").write_bytes((folder / "7.jpg").read_bytes() + b"\0")
-    assert trained(folder, sample) == [{"7.jpg": 1}] * 3
+    assert trained(warm, folder, sample) == [{"7.jpg": 1}] * 3
 
 
-def test_each_image_is_read_once_for_all_framings_and_none_that_is_known(tmp_path):
-    opens_each_image_once_and_none_that_is_known(tmp_path / "data", 60, 26)
+def test_each_image_is_read_once_for_all_framings_and_none_that_is_known(warm, tmp_path):
+    opens_each_image_once_and_none_that_is_known(warm, tmp_path / "data", 26, 10)
 
 
 @pytest.mark.fuzz
 @pytest.mark.skipif(SOAK == 1, reason="a part of the soak")
-def test_each_of_many_images_is_read_once_and_none_that_is_known(tmp_path):
-    opens_each_image_once_and_none_that_is_known(tmp_path / "data", 2000, training.FRAMING_SAMPLE)
+def test_each_of_many_images_is_read_once_and_none_that_is_known(warm, tmp_path):
+    count, sample = 2000, training.FRAMING_SAMPLE
+    opens_each_image_once_and_none_that_is_known(warm, tmp_path / "data", count, sample)
 
 
 def test_a_verbose_log_tells_how_long_what_took(tmp_path, capsys):
@@ -108,6 +107,7 @@ def test_a_verbose_log_tells_how_long_what_took(tmp_path, capsys):
     folder = photographs(tmp_path / "data", 12)
     settings = load_settings(None, os.environ)
     settings.train.tags, settings.train.featurizer = str(folder / "tags.tsv"), "efficientnet-lite0"
+    settings.train.framing = "pad"
     for known in ("", r", 12 of them known from before"):
         train_command(settings, str(folder / "m.batchcls"), Terminal(level="verbose"))
         told = capsys.readouterr().err
