@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 from PIL import Image
 
 from .conftest import Result, make_classes, picture
+from .warm import Warm
 
 PICTURE = re.compile(r'src="data:image/(webp|jpeg);base64,([A-Za-z0-9+/=]+)"')
 
@@ -59,6 +61,18 @@ def images(tmp_path: Path) -> Path:
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not much of a JPEG")
     (folder / "empty.png").touch()
     return folder
+
+
+@pytest.fixture
+def coded(tmp_path: Path, warm: Warm) -> Callable[..., Result]:
+    """What runs some code that calls the command, as a process of its own."""
+
+    def call(code: str, *arguments: str | Path, **env: str) -> Result:
+        ran = ["-c", code, *arguments]
+        done = warm.run(ran, cwd=tmp_path, env={**os.environ, **env}, timeout=120)
+        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return call
 
 
 def test_page_has_every_image_its_picture_and_each_reason(batchcls, model, images, tmp_path):
@@ -286,12 +300,12 @@ main()
 """
 
 
-def test_page_that_can_not_be_written_is_a_warning_and_the_report_is_there(model, images, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", FAILING, model], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 3
-    assert "warning: there is no page: page.html: can't be written" in done.stderr
+def test_page_that_can_not_be_written_is_a_warning_and_the_report_is_there(
+    coded, model, images, tmp_path
+):
+    done = coded(FAILING, model)
+    assert done.status == 3
+    assert "warning: there is no page: page.html: can't be written" in done.err
     assert (tmp_path / "report.csv").exists()
     assert not (tmp_path / "page.html").exists()
     assert [path.name for path in tmp_path.iterdir() if ".tmp" in path.name] == []
@@ -300,14 +314,14 @@ def test_page_that_can_not_be_written_is_a_warning_and_the_report_is_there(model
 FAULTY = FAILING.replace("raise BatchclsError(", "raise RecursionError(")
 
 
-def test_page_that_can_not_be_made_is_a_warning_and_the_report_is_there(model, images, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", FAULTY, model], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 3
-    assert "warning: there is no page: making it failed: RecursionError" in done.stderr
-    assert "Traceback" in done.stderr  # to be sent to us
-    assert "dark" in done.stdout  # the table is there
+def test_page_that_can_not_be_made_is_a_warning_and_the_report_is_there(
+    coded, model, images, tmp_path
+):
+    done = coded(FAULTY, model)
+    assert done.status == 3
+    assert "warning: there is no page: making it failed: RecursionError" in done.err
+    assert "Traceback" in done.err  # to be sent to us
+    assert "dark" in done.out  # the table is there
     assert (tmp_path / "report.csv").exists()
     assert not (tmp_path / "page.html").exists()
 
@@ -360,14 +374,14 @@ main()
 """
 
 
-def test_worker_that_dies_while_it_draws_is_followed_by_another(batchcls, model, images, tmp_path):
+def test_worker_that_dies_while_it_draws_is_followed_by_another(
+    batchcls, coded, model, images, tmp_path
+):
     settle()
     batchcls("run", "images", "-m", model, "-o", "other.csv")
-    done = subprocess.run(
-        [sys.executable, "-c", CRASHING, model], capture_output=True, text=True, check=False
-    )
+    done = coded(CRASHING, model)
     assert (tmp_path / "crashed").exists()
-    assert done.returncode == 3, done.stderr
+    assert done.status == 3, done.err
     assert (tmp_path / "report.csv").read_bytes() == (tmp_path / "other.csv").read_bytes()
     assert len(pictures_of(tmp_path / "page.html")) == 8
     assert [path.name for path in tmp_path.iterdir() if ".tmp" in path.name] == []
@@ -394,19 +408,15 @@ main()
 """
 
 
-def test_image_that_takes_too_long_to_draw_is_known_as_before(batchcls, model, images, tmp_path):
+def test_image_that_takes_too_long_to_draw_is_known_as_before(
+    batchcls, coded, model, images, tmp_path
+):
     settle()
     batchcls("run", "images", "-m", model, "-o", "other.csv")
     for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", SLOW, model],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "BATCHCLS_DECODE_MAX_SECONDS": "2"},
-        )
-        assert done.returncode == 3, done.stderr
-        assert "took more than 2 s" in done.stderr
+        done = coded(SLOW, model, BATCHCLS_DECODE_MAX_SECONDS="1")
+        assert done.status == 3, done.err
+        assert "took more than 1 s" in done.err
         assert (tmp_path / "report.csv").read_bytes() == (tmp_path / "other.csv").read_bytes()
         assert words_of(tmp_path / "page.html").count("no picture") == 8
     # Nor is it taken for slow from then on.
@@ -439,16 +449,14 @@ main()
 
 @pytest.mark.parametrize("after", ["report", "record", "page"])
 def test_worker_that_dies_at_the_end_takes_nothing_new_away(
-    batchcls, model, images, tmp_path, after
+    batchcls, coded, model, images, tmp_path, after
 ):
     settle()
     batchcls("run", "images", "-m", model, "--new-only")
     picture(5).save(images / "new.png")
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, after, model], capture_output=True, text=True, check=False
-    )
+    done = coded(KILLED, after, model)
     assert (tmp_path / "crashed").exists()
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     with open(tmp_path / "report.csv", newline="", encoding="utf-8") as file:
         assert [row["path"] for row in csv.DictReader(file)] == ["new.png"]
     assert len(pictures_of(tmp_path / "page.html")) == 1
