@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .conftest import ASSETS, picture
+from .warm import Warm
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -122,11 +121,11 @@ class Built:
         return self.folder / f"{name}.html"
 
 
-def command(folder: Path, *arguments: str | Path, due: int = 0) -> str:
-    """Run a real command in ``folder``, which must end with the status ``due``."""
+def command(warm: Warm, folder: Path, *arguments: str | Path) -> str:
+    """Run a real command in ``folder``, which must succeed."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BATCHCLS_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "batchcls", *arguments],
+    done = warm.run(
+        ["-m", "batchcls", *arguments],
         cwd=folder,
         env={
             **kept,
@@ -135,18 +134,13 @@ def command(folder: Path, *arguments: str | Path, due: int = 0) -> str:
             "BATCHCLS_STORE_FOLDER": str(folder / "store"),
             "BATCHCLS_LOG_LEVEL": "normal",
         },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="surrogateescape",
         timeout=120,
-        check=False,
     )
-    assert done.returncode == due, done.stderr
-    return done.stdout + done.stderr
+    assert done.returncode == 0, done.stderr
+    return (done.stdout + done.stderr).decode("utf-8", "surrogateescape")
 
 
-def build(folder: Path) -> Built:
+def build(warm: Warm, folder: Path) -> Built:
     """Have real commands write all pages, once for all who ask."""
     import fcntl
 
@@ -155,11 +149,11 @@ def build(folder: Path) -> Built:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not built.page("comparison").exists():
-            _write(built, images)
+            _write(warm, built, images)
     return built
 
 
-def _write(built: Built, images: Path) -> None:
+def _write(warm: Warm, built: Built, images: Path) -> None:
     folder = built.folder
     shutil.copytree(ASSETS / "images", images)
     for seed, path in enumerate(map(Path, built.hostile)):
@@ -171,18 +165,18 @@ def _write(built: Built, images: Path) -> None:
     tags += "".join(f"{name}\t{LONG_LABEL}\n" for name in ("rings1.jpg", "orange1.jpg"))
     (folder / "tags.tsv").write_text(tags, encoding="utf-8")
     quick = ("-f", "efficientnet-lite0", "--framing", "crop", "--images", images)
-    command(folder, "train", "tags.tsv", "-o", "old.batchcls", *quick)
+    command(warm, folder, "train", "tags.tsv", "-o", "old.batchcls", *quick)
     run = ("run", images, "-m", "old.batchcls", "--max-errors", "1")
     page = ("--review-below", "0.8", "--no-unknown", "--html", "report.html")
-    command(folder, *run, "-o", "old.csv", *page)
+    command(warm, folder, *run, "-o", "old.csv", *page)
     test = (ASSETS / "test-tags.tsv").read_text(encoding="utf-8").replace("toy", toy)
     lines = [line for line in test.splitlines() if not line.startswith(("rings", "orange"))]
     lines += [f'"{_quoted(path)}"\t{LONG_LABEL}' for path in built.hostile]
     (folder / "test.tsv").write_bytes(os.fsencode("\n".join(["path\tlabel", *lines, ""])))
     evaluate = ("evaluate", "test.tsv", "--images", images, "-m", "old.batchcls")
-    command(folder, *evaluate, "--html", "evaluation.html")
-    command(folder, *run, "-o", "new.csv")
-    command(folder, "compare", "old.csv", "new.csv", "--html", "comparison.html")
+    command(warm, folder, *evaluate, "--html", "evaluation.html")
+    command(warm, folder, *run, "-o", "new.csv")
+    command(warm, folder, "compare", "old.csv", "new.csv", "--html", "comparison.html")
 
 
 def _quoted(cell: str) -> str:

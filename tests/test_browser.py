@@ -33,6 +33,7 @@ from .browser import (
     shown,
 )
 from .conftest import ASSETS
+from .warm import Warm
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -55,14 +56,14 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+def built(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Built:
     """What the commands wrote: once, whatever the number of processes that run tests."""
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent
     folder = base / "pages"
     folder.mkdir(exist_ok=True)
-    return build(folder)
+    return build(warm, folder)
 
 
 def text_of(page: Page, selector: str) -> str:
@@ -258,7 +259,7 @@ def test_a_comparison_is_filtered_by_what_became_what(browser, built):
 # ---- Corrections
 
 
-def test_labels_are_corrected_with_the_keyboard_saved_and_learnt(browser, built, tmp_path):
+def test_labels_are_corrected_with_the_keyboard_saved_and_learnt(browser, built, warm, tmp_path):
     due: dict[str, str] = {}
     with opened(browser, built.page("report")) as page:
         keys = page.keyboard
@@ -306,9 +307,8 @@ def test_labels_are_corrected_with_the_keyboard_saved_and_learnt(browser, built,
     assert {tag.path: tag.label for tag in tags} == due
     # They are given to the training in the same folder; what it learnt is told.
     quick = ("-f", "efficientnet-lite0", "--framing", "crop", "-o", tmp_path / "new.batchcls")
-    said = command(
-        built.folder, "train", "tags.tsv", target, *quick, "--images", built.folder / "images"
-    )
+    quick = (*quick, "--images", built.folder / "images")
+    said = command(warm, built.folder, "train", "tags.tsv", target, *quick)
     tags = read_tags(str(built.folder / "tags.tsv"), str(built.folder / "images"), RULES)
     before = {tag.path: tag.label for tag in tags}
     pairs = [(before[path], label) for path, label in due.items() if path in before]
