@@ -8,6 +8,8 @@ import re
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,7 +26,8 @@ from batchcls.records import RunSummary
 from batchcls.settings import Settings
 from batchcls.terminal import Terminal
 
-from .conftest import make_classes, picture
+from .conftest import Result, make_classes, picture
+from .warm import Warm
 
 # How colours and faces are switched; there must be no other sequence, whatever name a file has.
 SGR = re.compile(r"\x1b\[([0-9;]*)m")
@@ -62,16 +65,22 @@ def environment(**env: str) -> dict[str, str]:
     return {**kept, "TERM": "xterm-256color", **env}
 
 
-def started(
-    *arguments: str | Path, columns: int = 80, **env: str
-) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the command on a terminal of its own; give what reads from that."""
+def opened(columns: int) -> tuple[int, int]:
+    """Open a terminal; give what reads from it, and what the command is to write to."""
     import fcntl
     import pty
     import termios
 
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    return leader, follower
+
+
+def started(
+    *arguments: str | Path, columns: int = 80, **env: str
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the command on a terminal of its own; give what reads from that."""
+    leader, follower = opened(columns)
     process = subprocess.Popen(
         [sys.executable, "-m", "batchcls", *arguments],
         stdin=subprocess.DEVNULL,
@@ -95,24 +104,36 @@ def rest_of(leader: int) -> bytes:
     return bytes(seen)
 
 
-def watch(*arguments: str | Path, columns: int = 80, **env: str) -> Watched:
-    """Run the command on a terminal, and look at what it leaves there."""
-    process, leader = started(*arguments, columns=columns, **env)
-    text = rest_of(leader).decode("utf-8").replace("\r\n", "\n")
-    _, bar, end = text.rpartition("\x1b[?25h")  # the progress bar went before
-    return Watched(process.wait(60), UPDATES.sub("", end) if bar else text)
+@pytest.fixture
+def watch(warm: Warm) -> Callable[..., Watched]:
+    """What runs the command on a terminal, and looks at what it leaves there."""
+
+    def call(*arguments: str | Path, columns: int = 80, **env: str) -> Watched:
+        leader, follower = opened(columns)
+        ran, given = ["-m", "batchcls", *arguments], environment(**env)
+        with ThreadPoolExecutor(1) as pool:
+            drawn = pool.submit(rest_of, leader)
+            try:
+                done = warm.run(ran, cwd=Path.cwd(), env=given, timeout=120, terminal=follower)
+            finally:
+                os.close(follower)
+        text = drawn.result().decode("utf-8").replace("\r\n", "\n")
+        _, bar, end = text.rpartition("\x1b[?25h")  # the progress bar went before
+        return Watched(done.returncode, UPDATES.sub("", end) if bar else text)
+
+    return call
 
 
-def piped(*arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "batchcls", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-        env=environment(**env),
-    )
+@pytest.fixture
+def piped(warm: Warm) -> Callable[..., Result]:
+    """What runs the command where nobody looks on."""
+
+    def call(*arguments: str | Path, **env: str) -> Result:
+        ran = ["-m", "batchcls", *arguments]
+        done = warm.run(ran, cwd=Path.cwd(), env=environment(**env), timeout=120)
+        return Result(done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8"))
+
+    return call
 
 
 def column(line: str, part: str) -> int:
@@ -138,13 +159,13 @@ def images(tmp_path: Path) -> list[str]:
     return ["data/dark/0.jpg", "else.png", "empty.jpg", "data/light/0.jpg"]
 
 
-def test_predict_draws_a_row_for_each_image_in_columns(images, model):
+def test_predict_draws_a_row_for_each_image_in_columns(watch, piped, images, model):
     seen = watch("predict", *images, "-m", model, "--top", "2")
     plain = piped("predict", *images, "-m", model, "--top", "2")
-    assert seen.status == plain.returncode == 3
+    assert seen.status == plain.status == 3
     dark, below, unknown, *rest = seen.lines
     at, label = column(dark, bar(dark)), column(dark, " dark") + 1
-    path, _, score, _, second = plain.stdout.splitlines()[0].split("  ")
+    path, _, score, _, second = plain.out.splitlines()[0].split("  ")
     assert re.fullmatch(rf"{re.escape(path)} +[━╸─]{{10}}  {score}  dark", dark)
     assert re.fullmatch(rf" +[━╸─]{{10}}  {second}  light", below)
     assert unknown.startswith("else.png ")
@@ -158,7 +179,7 @@ def test_predict_draws_a_row_for_each_image_in_columns(images, model):
     assert column(light, bar(light)) == at
 
 
-def test_predict_tells_statuses_and_ranks_apart(images, model):
+def test_predict_tells_statuses_and_ranks_apart(watch, images, model):
     seen = watch("predict", *images, "-m", model, "--top", "2")
     assert "1" in seen.style_of("dark")  # bold
     assert "2" in seen.style_of("light")  # dim
@@ -173,7 +194,9 @@ def test_predict_tells_statuses_and_ranks_apart(images, model):
 
 
 @pytest.mark.parametrize("columns", [20, 40, 200])
-def test_nothing_but_a_long_name_is_wider_than_the_terminal(columns, images, model, tmp_path):
+def test_nothing_but_a_long_name_is_wider_than_the_terminal(
+    watch, columns, images, model, tmp_path
+):
     long = "x" * 240 + ".jpg"
     picture().save(tmp_path / long)
     seen = watch("predict", *images, long, "-m", model, "--top", "2", columns=columns)
@@ -187,7 +210,7 @@ def test_nothing_but_a_long_name_is_wider_than_the_terminal(columns, images, mod
     assert [line.split()[1] for line in body if line.startswith(("dark", "light"))] == ["2", "2"]
 
 
-def test_names_are_data_and_keep_the_columns(model, tmp_path):
+def test_names_are_data_and_keep_the_columns(watch, model, tmp_path):
     names = {
         "[bold red]a[bold].png": "[bold red]a[bold].png",
         ":smile: [link=x]b.png": ":smile: [link=x]b.png",
@@ -209,46 +232,46 @@ def test_names_are_data_and_keep_the_columns(model, tmp_path):
     assert "\x07" not in seen.drawn
 
 
-def test_labels_are_data(tmp_path):
+def test_labels_are_data(watch, piped, tmp_path):
     tagged = make_classes(tmp_path / "data", count=2)
     label = "[red]\U0001f9f8熊[/red]"
     lines = (tagged / "tags.tsv").read_text(encoding="utf-8").replace("\tdark", f"\t{label}")
     (tagged / "tags.tsv").write_text(lines, encoding="utf-8")
     quick = ("-f", "efficientnet-lite0", "--framing", "crop")
-    assert piped("train", "data/tags.tsv", "-o", "m.batchcls", "-q", *quick).returncode == 0
+    assert piped("train", "data/tags.tsv", "-o", "m.batchcls", "-q", *quick).status == 0
     seen = watch("predict", "data/dark/0.jpg", "-m", "m.batchcls")
     assert seen.lines[0].endswith(f"  {label}")
     [row] = [line for line in watch("run", "data", "-m", "m.batchcls").lines if label in line]
     assert row.startswith(label)
 
 
-def test_no_color_means_none_and_bars_all_the_same(images, model):
+def test_no_color_means_none_and_bars_all_the_same(watch, images, model):
     for arguments in (["predict", *images, "--top", "2"], ["run", "data", "empty.jpg"]):
         seen = watch(*arguments, "-m", model, NO_COLOR="1")
         assert seen.styles <= {"1", "2"}  # bold and dim are no colours
         assert any("━" in line for line in seen.lines)
 
 
-def test_on_a_terminal_that_can_not_draw_it_is_as_in_a_pipe(images, model):
+def test_on_a_terminal_that_can_not_draw_it_is_as_in_a_pipe(watch, piped, images, model):
     arguments = ["predict", *images, "-m", model, "--top", "2"]
-    assert watch(*arguments, TERM="dumb").drawn == piped(*arguments).stdout
+    assert watch(*arguments, TERM="dumb").drawn == piped(*arguments).out
     seen = watch("run", "data", "empty.jpg", "-m", model, TERM="dumb", NO_COLOR="1")
     assert "(unreadable)" in seen.drawn
     assert "━" not in seen.drawn
 
 
-def test_a_pipe_is_drawn_to_only_where_that_is_asked_for(images, model):
+def test_a_pipe_is_drawn_to_only_where_that_is_asked_for(piped, images, model):
     arguments = ["predict", *images, "-m", model]
-    assert SGR.search(piped(*arguments).stdout) is None
-    assert SGR.search(piped(*arguments, FORCE_COLOR="").stdout) is None
-    forced = piped(*arguments, FORCE_COLOR="1").stdout
+    assert SGR.search(piped(*arguments).out) is None
+    assert SGR.search(piped(*arguments, FORCE_COLOR="").out) is None
+    forced = piped(*arguments, FORCE_COLOR="1").out
     assert SGR.search(forced) is not None
     assert "━" in forced
     assert max(len(SGR.sub("", line)) for line in forced.splitlines()) <= 120
-    assert len(json.loads(piped(*arguments, "--json", FORCE_COLOR="1").stdout)) == len(images)
+    assert len(json.loads(piped(*arguments, "--json", FORCE_COLOR="1").out)) == len(images)
 
 
-def test_where_the_terminal_has_ascii_only_bars_are_of_that(images, model):
+def test_where_the_terminal_has_ascii_only_bars_are_of_that(watch, images, model):
     seen = watch("predict", *images, "-m", model, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert re.search(r"  #[#-]{9}  [01]\.\d{4}  dark", seen.lines[0])
     ended = watch("run", "data", "-m", model, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
@@ -304,7 +327,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_run_ends_with_bars_counts_and_places(model):
+def test_a_run_ends_with_bars_counts_and_places(watch, model):
     seen = watch("run", "data", "-m", model)
     assert seen.status == 3
     dark, light = (next(li for li in seen.lines if li.startswith(name)) for name in ("dark", "li"))
@@ -322,7 +345,7 @@ def test_a_run_ends_with_bars_counts_and_places(model):
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_run_says_what_to_look_at_next(model):
+def test_a_run_says_what_to_look_at_next(watch, model):
     seen = watch("run", "data", "-m", model, "--review-below", "1")
     assert YELLOW in seen.style_of("5 to review")
     assert "→ 5 to look at: batchcls run ... --html report.html shows them" in seen.lines
@@ -334,9 +357,9 @@ def test_a_run_says_what_to_look_at_next(model):
 
 
 @pytest.mark.usefixtures("folder")
-def test_piped_a_run_ends_as_ever_and_names_the_page(model):
+def test_piped_a_run_ends_as_ever_and_names_the_page(piped, model):
     done = piped("run", "data", "-m", model, "--html", "report.html")
-    *table, speed, report, page = done.stdout.splitlines()
+    *table, speed, report, page = done.out.splitlines()
     assert [line.rstrip() for line in table] == [
         "label          images",
         "─────────────────────",
@@ -347,11 +370,11 @@ def test_piped_a_run_ends_as_ever_and_names_the_page(model):
     ]
     assert re.fullmatch(r"6 images in \S+ s \(\d+ images/s\)", speed)
     assert (report, page) == ("report: report.csv", "page: report.html")
-    assert "page" not in piped("run", "data", "-m", model).stdout
+    assert "page" not in piped("run", "data", "-m", model).out
 
 
 @pytest.mark.usefixtures("folder")
-def test_quiet_draws_nothing_and_a_report_on_standard_output_is_just_that(model, tmp_path):
+def test_quiet_draws_nothing_and_a_report_on_standard_output_is_just_that(watch, model, tmp_path):
     assert watch("run", "data", "-m", model, "-q", "--max-errors", "1").drawn == ""
     import pty
 
@@ -371,7 +394,7 @@ def test_quiet_draws_nothing_and_a_report_on_standard_output_is_just_that(model,
     assert "report: standard output" in SGR.sub("", drawn)
 
 
-def test_a_run_without_images_gives_no_advice(tmp_path, model):
+def test_a_run_without_images_gives_no_advice(watch, tmp_path, model):
     (tmp_path / "none").mkdir()
     seen = watch("run", "none", "-m", model)
     assert seen.status == 0

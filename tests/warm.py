@@ -61,8 +61,12 @@ class Warm:
         cwd: Path,
         env: Mapping[str, str],
         timeout: float,
+        terminal: int | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Do as ``subprocess.run([sys.executable, *arguments])``, with no standard input."""
+        """Do as ``subprocess.run([sys.executable, *arguments])``, with no standard input.
+
+        Where ``terminal`` is given, the file descriptor of one, all output goes there.
+        """
         given = [os.fsdecode(one) for one in arguments]
         if not self.serves(env):
             return subprocess.run(
@@ -70,7 +74,8 @@ class Warm:
                 cwd=cwd,
                 env=env,
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
+                stdout=subprocess.PIPE if terminal is None else terminal,
+                stderr=subprocess.PIPE if terminal is None else terminal,
                 timeout=timeout,
                 check=False,
             )
@@ -85,7 +90,8 @@ class Warm:
                 ]
                 for _ in range(2)
             )
-            streams = array.array("i", [one.fileno() for one in (nothing, out_end, err_end)])
+            ends = [one.fileno() if terminal is None else terminal for one in (out_end, err_end)]
+            streams = array.array("i", [nothing.fileno(), *ends])
             ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)]
             message = json.dumps(request).encode() + b"\n"
             message = message[asked.sendmsg([message], ancillary) :]
