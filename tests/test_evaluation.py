@@ -137,10 +137,9 @@ def test_the_metrics_are_plain_json_with_keys_that_are_text():
     assert list(found["top_k_accuracy"]) == ["1", "2"]
 
 
-def test_the_command_prints_the_metrics_as_json(tmp_path, batchcls):
+def test_the_command_prints_the_metrics_as_json(tmp_path, batchcls, model):
     make_classes(tmp_path, count=3)
-    assert batchcls("train", "tags.tsv", "-o", "m.batchcls", "-q").status == 0
-    result: Result = batchcls("evaluate", "tags.tsv", "-m", "m.batchcls", "--json")
+    result: Result = batchcls("evaluate", "tags.tsv", "-m", model, "--json")
     assert result.status == 0, result.err
     found = json.loads(result.out)
     assert found["classes"] == ["dark", "light"]
@@ -149,22 +148,21 @@ def test_the_command_prints_the_metrics_as_json(tmp_path, batchcls):
     assert 0 <= found["log_loss"] < 0.7
 
 
-def test_it_counts_the_images_that_would_be_withheld_as_unknown(tmp_path, batchcls):
+def test_it_counts_the_images_that_would_be_withheld_as_unknown(tmp_path, batchcls, model):
     make_classes(tmp_path, count=4)
     picture().save(tmp_path / "other.png")
     (tmp_path / "test.tsv").write_text("dark/0.jpg\tdark\nlight/1.jpg\tlight\nother.png\tlight\n")
-    batchcls("train", "tags.tsv", "-o", "m.batchcls", "-q")
-    result: Result = batchcls("evaluate", "test.tsv", "-m", "m.batchcls", "--json")
+    result: Result = batchcls("evaluate", "test.tsv", "-m", model, "--json")
     found = json.loads(result.out)
     assert found["unknown"] == 1
     assert sum(map(sum, found["confusion_matrix"])) == 3  # by the labels as they were given
-    result = batchcls("evaluate", "test.tsv", "-m", "m.batchcls")
+    result = batchcls("evaluate", "test.tsv", "-m", model)
     assert re.search(r"^called unknown +1$", result.out, re.MULTILINE)
 
 
 def test_a_model_that_cannot_tell_unknown_images_counts_none(tmp_path, batchcls):
     make_classes(tmp_path, count=2)
-    batchcls("train", "tags.tsv", "-o", "m.batchcls", "-q")
+    batchcls("train", "tags.tsv", "-o", "m.batchcls", "-q", "--framing", "pad")
     result: Result = batchcls("evaluate", "tags.tsv", "-m", "m.batchcls", "--json")
     assert json.loads(result.out)["unknown"] is None
     assert "unknown" not in batchcls("evaluate", "tags.tsv", "-m", "m.batchcls").out

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from batchcls.noveltyfitting import (
 from batchcls.records import ImageFile
 
 from .conftest import fuzzed, make_classes
+from .warm import Warm
 
 DIMENSION = 64
 # Not of the tutorial's kinds? These five are, or nearly: a teddy, food, a pot.
@@ -270,7 +270,7 @@ def distances(model: Model, paths: list[Path]) -> NDArray[np.float64]:
 
 def test_a_trained_model_tells_unknown_images_and_keeps_its_labels_for_others(batchcls, tmp_path):
     images = make_classes(tmp_path / "data", count=6)
-    result = batchcls("train", "data/tags.tsv", "-o", "m.batchcls")
+    result = batchcls("train", "data/tags.tsv", "-o", "m.batchcls", "--framing", "pad")
     assert "unknown     beyond distance" in result.out
     model = Model.load(tmp_path / "m.batchcls")
     own = sorted(images.glob("*/*.jpg"))
@@ -284,7 +284,7 @@ def test_a_trained_model_tells_unknown_images_and_keeps_its_labels_for_others(ba
 
 def test_too_few_tags_are_said_to_tell_nothing(batchcls, tmp_path):
     make_classes(tmp_path / "data", count=2)
-    result = batchcls("train", "data/tags.tsv", "-o", "m.batchcls")
+    result = batchcls("train", "data/tags.tsv", "-o", "m.batchcls", "--framing", "pad")
     assert "unknown     never: too few images" in result.out
     model = Model.load(tmp_path / "m.batchcls")
     assert model.novelty is None
@@ -292,12 +292,13 @@ def test_too_few_tags_are_said_to_tell_nothing(batchcls, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def tutorial_model(tutorial: Path, tmp_path_factory: pytest.TempPathFactory) -> Model:
+def tutorial_model(tutorial: Path, tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Model:
     """The model of the tutorial's eight photographs."""
     file = tmp_path_factory.mktemp("tutorial") / "m.batchcls"
-    arguments = ["train", str(tutorial / "tags.tsv"), "-o", str(file), "-q"]
-    network = ["-f", "efficientnet-lite0"]
-    subprocess.run([sys.executable, "-m", "batchcls", *arguments, *network], check=True)
+    arguments = ["train", tutorial / "tags.tsv", "-o", file, "-q", "-f", "efficientnet-lite0"]
+    env = {**os.environ, "BATCHCLS_INSTALLED_PLUGINS": "", "BATCHCLS_STORE_ENABLED": "false"}
+    train = warm.run(["-m", "batchcls", *arguments], cwd=file.parent, env=env, timeout=120)
+    train.check_returncode()
     return Model.load(file)
 
 

@@ -6,8 +6,6 @@ import json
 import os
 import re
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -324,13 +322,13 @@ finally:
 
 
 @pytest.mark.parametrize("held_out", [(), ("--held-out", "more/tags.tsv")])
-def test_there_is_a_model_at_every_moment_and_no_image_is_decoded_twice(data, held_out):
+def test_there_is_a_model_at_every_moment_and_no_image_is_decoded_twice(warm, data, held_out):
     train("data/tags.tsv", C=1.0, if_better=False)
     Path("corrections.tsv").write_text("more/light/0.jpg\tlight\n" if not held_out else "")
     sources = ["data/tags.tsv", *(["corrections.tsv"] if not held_out else [])]
     arguments = ["train", *sources, "--replace-if-better", *held_out, "-C", "C=2", *QUICK]
-    code = [sys.executable, "-c", WATCHING, str(MODEL.resolve()), "told.json", *arguments]
-    done = subprocess.run(code, capture_output=True, text=True, check=False)
+    code = ["-c", WATCHING, MODEL.resolve(), "told.json", *arguments]
+    done = warm.run(code, cwd=data, env=os.environ, timeout=120)
     assert done.returncode == 0, done.stderr
     assert PREVIOUS.exists(), done.stdout
     missing, decoded = json.loads(Path("told.json").read_text())
