@@ -31,7 +31,8 @@ from batchcls.pages.evaluationpage import (
 from batchcls.records import Outcome, Prediction, Status, TaggedImage
 from batchcls.selection import Selection
 
-from .conftest import make_classes, picture
+from .conftest import Result, make_classes, picture
+from .warm import Warm
 
 VOID = {"meta", "link", "input", "img", "br", "hr"}
 HOSTILE = [
@@ -509,27 +510,26 @@ main()
 """
 
 
-def without_matplotlib(*arguments: str) -> subprocess.CompletedProcess[str]:
+def without_matplotlib(warm: Warm, *arguments: str) -> Result:
     code = WITHOUT.format(arguments=arguments)
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
-    )
+    done = warm.run(["-c", code], cwd=Path.cwd(), env=os.environ, timeout=120)
+    return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def test_without_matplotlib_there_is_a_page_without_charts(tmp_path, tagged):
-    done = without_matplotlib(str(tagged), "--html", "page.html")
-    assert done.returncode == 0, done.stderr
+def test_without_matplotlib_there_is_a_page_without_charts(warm, tmp_path, tagged):
+    done = without_matplotlib(warm, str(tagged), "--html", "page.html")
+    assert done.status == 0, done.err
     found = check_page((tmp_path / "page.html").read_bytes())
     assert found.all("svg") == []
     assert "There are no charts, as matplotlib is not installed" in found.words
     assert "pip install 'batchcls[charts]'" in found.words
 
 
-def test_without_matplotlib_plots_are_an_error_that_says_what_to_install(tmp_path, tagged):
-    done = without_matplotlib("no such model", "--plots", "charts")
-    assert done.returncode == 2
-    assert "--plots: needs matplotlib" in done.stderr
-    assert "pip install 'batchcls[charts]'" in done.stderr
+def test_without_matplotlib_plots_are_an_error_that_says_what_to_install(warm, tmp_path):
+    done = without_matplotlib(warm, "no such model", "--plots", "charts")
+    assert done.status == 2
+    assert "--plots: needs matplotlib" in done.err
+    assert "pip install 'batchcls[charts]'" in done.err
     assert not (tmp_path / "charts").exists()
 
 
