@@ -36,7 +36,9 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-def test_run_in_the_repository_root_trains_and_classifies(batchcls, copy):
+def test_run_in_the_repository_root_trains_and_classifies_and_is_right_on_the_other_half(
+    batchcls, copy
+):
     result = batchcls("run", cwd=copy)
     assert result.status == 0, result.err
     assert "training it from assets/tags.tsv" in result.err
@@ -46,10 +48,6 @@ def test_run_in_the_repository_root_trains_and_classifies(batchcls, copy):
     assert (copy / "report.html").read_text(encoding="utf-8").count("data:image/webp") == 24
     assert (copy / "demo.batchcls").exists()
     assert len((copy / "report.csv").read_text().splitlines()) == 25
-
-
-def test_demo_model_is_right_on_the_other_half(batchcls, copy):
-    assert batchcls("run", cwd=copy).status == 0
     result = batchcls("evaluate", "assets/test-tags.tsv", "--images", "assets/images", cwd=copy)
     assert result.status == 0, result.err
     assert "micro accuracy       1.0000" in result.out

@@ -22,7 +22,7 @@ from .standin import inception_graph_bytes, tensorflow
 def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a stand-in graph and a Keras network, and room for what is converted."""
     folder = tmp_path_factory.mktemp("networks")
-    (folder / "graph.pb").write_bytes(inception_graph_bytes(width=0.2))
+    (folder / "graph.pb").write_bytes(inception_graph_bytes(width=0.05))
     tensorflow()
     import keras
 
@@ -69,6 +69,7 @@ def test_a_pair_trains_saves_loads_in_a_new_process_and_says_the_same(
     folder = make_classes(tmp_path / "tagged", count=4)
     settings = Settings()
     settings.train.featurizer, settings.train.classifier = featurizer, classifier
+    settings.train.framing = "pad"
     settings.featurizer[featurizer] = dict(FEATURIZERS[featurizer])
     if featurizer == "tensorflow":
         settings.featurizer[featurizer]["path"] = str(networks / "network.keras")

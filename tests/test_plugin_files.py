@@ -75,6 +75,12 @@ COMMANDS = """
 """
 
 
+@pytest.fixture(autouse=True)
+def one_framing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which framing fits best is not asked here."""
+    monkeypatch.setenv("BATCHCLS_TRAIN_FRAMING", "pad")
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
     """Write plugins into ``tmp_path/plugged`` and a configuration there that names them."""

@@ -145,6 +145,12 @@ BAD = {
 }
 
 
+@pytest.fixture(autouse=True)
+def one_framing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which framing fits best is not asked here."""
+    monkeypatch.setenv("BATCHCLS_TRAIN_FRAMING", "pad")
+
+
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Install packages of one module each into ``site``, as pip would leave them."""

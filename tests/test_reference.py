@@ -9,16 +9,30 @@ import csv
 import json
 from pathlib import Path
 
-from .conftest import SHARED
+import pytest
+
+from .conftest import SHARED, command
+from .warm import Warm
 
 # What the tutorial's own model prints for its test tags.
 TUTORIAL_LOG_LOSS = 0.0653774699265059
 
 
-def test_tutorial_is_learnt_better_than_by_the_tutorial(batchcls, tutorial, tmp_path):
-    model = tmp_path / "tutorial.batchcls"
-    trained = batchcls("train", tutorial / "tags.tsv", "--output", model)
+@pytest.fixture(scope="module")
+def learnt(tutorial: Path, tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Path:
+    """A model of the tutorial's photographs, as anyone would train it."""
+    model = tmp_path_factory.mktemp("learnt") / "tutorial.batchcls"
+    trained = command(warm, model.parent)(
+        *("train", tutorial / "tags.tsv", "--output", model),
+        **{"BATCHCLS_INSTALLED_PLUGINS": "", "BATCHCLS_STORE_ENABLED": "false"},
+        **{"BATCHCLS_MODELS_DOWNLOAD": "false"},
+    )
     assert trained.status == 0, trained.err
+    return model
+
+
+def test_tutorial_is_learnt_better_than_by_the_tutorial(batchcls, tutorial, learnt):
+    model = learnt
     result = batchcls("evaluate", tutorial / "test-tags.tsv", "--model", model, "--json")
     metrics = json.loads(result.out)
     assert metrics["classes"] == ["appliance", "food", "toy"]
@@ -29,9 +43,8 @@ def test_tutorial_is_learnt_better_than_by_the_tutorial(batchcls, tutorial, tmp_
     assert result.out.split("  ")[1] == "appliance"
 
 
-def test_tutorial_folder_is_classified_rightly_whole(batchcls, tutorial, tmp_path):
-    batchcls("train", tutorial / "tags.tsv", "--output", tmp_path / "m.batchcls")
-    result = batchcls("run", tutorial, "-m", "m.batchcls", "-o", "out.csv")
+def test_tutorial_folder_is_classified_rightly_whole(batchcls, tutorial, learnt, tmp_path):
+    result = batchcls("run", tutorial, "-m", learnt, "-o", "out.csv")
     assert result.status == 0, result.err
     with (tmp_path / "out.csv").open(newline="") as file:
         table = {row["path"]: row["label"] for row in csv.DictReader(file)}

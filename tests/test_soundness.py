@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from collections.abc import Callable
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 from batchcls.networks.soundness import check_sound
 
 from .conftest import SOAK
+from .warm import Warm
 
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
 flatbuffers = pytest.importorskip("flatbuffers")
@@ -285,37 +286,33 @@ print(outcomes["sound"], outcomes["refused"])
 """
 
 
-def test_a_constant_unpacked_to_another_shape_is_refused():
+@pytest.fixture
+def outcomes(warm: Warm, tmp_path: Path) -> Callable[..., list[int]]:
+    """Run code in another process, which must not end early; give what it counted."""
+
+    def run(code: str, *numbers: int) -> list[int]:
+        arguments = ["-c", code, *map(str, numbers)]
+        done = warm.run(arguments, cwd=tmp_path, env=os.environ, timeout=7200)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return [int(count) for count in done.stdout.split()]
+
+    return run
+
+
+def test_a_constant_unpacked_to_another_shape_is_refused(outcomes):
     """These four ended the process: a weight where the features are made float."""
-    done = subprocess.run(
-        [sys.executable, "-c", FUZZ_TABLES, "367", "1166", "2997", "3067"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (0, "0 4\n"), done.stderr[-2000:]
+    assert outcomes(FUZZ_TABLES, 367, 1166, 2997, 3067) == [0, 4]
 
 
 @pytest.mark.fuzz
-def test_a_network_with_its_tables_changed_never_ends_the_process():
-    done = subprocess.run(
-        [sys.executable, "-c", FUZZ_TABLES, str(60 * SOAK)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    sound, refused = map(int, done.stdout.split())
+def test_a_network_with_its_tables_changed_never_ends_the_process(outcomes):
+    sound, refused = outcomes(FUZZ_TABLES, 40 * SOAK)
     assert sound > 0
     assert refused > 10
 
 
 @pytest.mark.fuzz
-def test_a_network_with_bytes_of_its_tables_changed_never_ends_the_process():
-    done = subprocess.run(
-        [sys.executable, "-c", FUZZ, str(250 * SOAK)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    sound, refused = map(int, done.stdout.split())
+def test_a_network_with_bytes_of_its_tables_changed_never_ends_the_process(outcomes):
+    sound, refused = outcomes(FUZZ, 120 * SOAK)
     assert sound > 0
     assert refused > 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -58,6 +59,25 @@ def context(tmp_path: Path) -> Callable[..., Context]:
     return make
 
 
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network as it was converted, by its name in a folder of models: for all tests."""
+    from batchcls_keras.provider import KerasApplications
+
+    folder = tmp_path_factory.mktemp("converted")
+    settings = Settings(models=ModelsSettings(folder=str(folder), download=False))
+    KerasApplications().create(Context(settings), network="mobilenet", weights="none", size=32)
+    [kept] = folder.iterdir()
+    return kept
+
+
+@pytest.fixture
+def converted(small: Path, tmp_path: Path) -> Path:
+    """The same in the folder of models of this test, where it needs not be converted again."""
+    (tmp_path / "models").mkdir()
+    return Path(shutil.copy(small, tmp_path / "models"))
+
+
 @pytest.fixture
 def closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every download fail at once: the way out leads to a port where nobody listens."""
@@ -76,6 +96,7 @@ def batchcls(tmp_path: Path) -> Callable[..., Result]:
     """The command, as a process of its own, in ``tmp_path``."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("BATCHCLS_")}
     environment["BATCHCLS_MODELS_FOLDER"] = str(tmp_path / "models")
+    environment["BATCHCLS_TRAIN_FRAMING"] = "pad"  # trying which fits best takes seconds
 
     def call(*arguments: str, **env: str) -> Result:
         done = subprocess.run(

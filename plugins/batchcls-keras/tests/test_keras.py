@@ -56,7 +56,7 @@ def saved(model, path):
     return path
 
 
-def test_it_is_what_a_featurizer_has_to_be(context):
+def test_it_is_what_a_featurizer_has_to_be(context, converted):
     check_featurizer(KerasApplications(), context=context(), **SMALL)
 
 
@@ -73,20 +73,22 @@ def test_features_are_those_of_keras(create, context):
     assert made.featurize(pixels) == pytest.approx(due, rel=1e-3, abs=1e-3 * float(due.max()))
 
 
-def test_a_network_is_converted_once(create, tmp_path, monkeypatch):
+def test_a_network_is_converted_once(create, tmp_path, converted, monkeypatch):
+    assert converted.name.startswith("keras-MobileNet-32-float32-")
     first = create(**SMALL)
-    [kept] = (tmp_path / "models").iterdir()
-    assert kept.name.startswith("keras-MobileNet-32-float32-")
+    assert first.to_files()["network.tflite"] == converted.read_bytes()
     other = create(**SMALL, precision="int8")
     assert other.digest != first.digest
     assert other.featurize(pictures(32, 2)) == pytest.approx(
         first.featurize(pictures(32, 2)), abs=0.01
     )
 
-    def fails(*_):
-        raise AssertionError("converted again")
+    assert len([*(tmp_path / "models").iterdir()]) == 2
 
-    monkeypatch.setattr("batchcls.networks.convert.convert", fails)
+    def fails(*_, **__):
+        raise AssertionError("read again, to be converted")
+
+    monkeypatch.setattr("batchcls.networks.kerasmodel.read_keras", fails)
     assert create(**SMALL).digest == first.digest
     assert create(**SMALL, precision="int8").digest == other.digest
     with pytest.raises(AssertionError, match="again"):
@@ -107,13 +109,15 @@ def test_published_weights_are_found_where_keras_keeps_them(create, context, mod
     kept = saved(model, models / "mobilenet_1_0_128_tf_no_top.h5")
     about = provider.about(context(network="mobilenet"))
     assert (about.at_hand, about.place, about.size) == (True, str(kept), kept.stat().st_size)
-    options = {"network": "MobileNet", "size": 128, "runtime": "tensorflow"}
+    options = {"network": "MobileNet", "size": 128}
     published = create(**options)
     own = saved(model, tmp_path / "own.weights.h5")
     pixels = pictures(128, 2)
     found = published.featurize(pixels)
     assert np.array_equal(found, create(**options, weights=str(own)).featurize(pixels))
     assert np.array_equal(found, create(**options, weights="none").featurize(pixels))
+    # They are the same weights, so that what was converted of the first served the others.
+    assert len([*(tmp_path / "models").iterdir()]) == 1
 
 
 def test_a_published_file_by_its_path_is_taken_as_keras_takes_it(context, tmp_path, monkeypatch):
@@ -142,8 +146,8 @@ def test_weights_that_do_not_fit_are_refused(create, context, tmp_path):
         tmp_path / "broken.h5",
         tmp_path / "weights.txt",
     ):
-        with pytest.raises(UsageError, match=f"{path.name}: not weights of MobileNetV2") as caught:
-            create(network="MobileNetV2", weights=str(path), size=32)
+        with pytest.raises(UsageError, match=f"{path.name}: not weights of VGG16") as caught:
+            create(network="VGG16", weights=str(path), size=32)
         assert "include_top=False" in caught.value.hint
         assert "\n" not in caught.value.message
 
