@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,30 @@ def place(folder: Path, graph: bytes) -> None:
     """Put the graph where a user may put it."""
     (folder / "assets/inception").mkdir(parents=True)
     (folder / "assets/inception" / GRAPH).write_bytes(graph)
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory, graph: bytes) -> Path:
+    """The stand-in's scores as they were converted, by the name that they have among models."""
+    folder = tmp_path_factory.mktemp("converted")
+    place(folder, graph)
+    Inception().create(Context(settings_of(folder)))
+    [path] = (folder / "models").iterdir()
+    return path
+
+
+def convert_before(folder: Path, converted: Path) -> None:
+    """Let the network have been converted before: that takes seconds."""
+    (folder / "models").mkdir()
+    shutil.copy(converted, folder / "models")
+
+
+def settings_of(folder: Path) -> Settings:
+    """Settings by which the graph in its place is found, and what was converted."""
+    settings = Settings()
+    settings.inception.graph = str(folder / "assets/inception" / GRAPH)
+    settings.models.folder = str(folder / "models")
+    return settings
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, server: Server, graph: bytes) -> None:
@@ -140,12 +165,10 @@ def test_int8_is_calibrated_with_the_first_training_and_then_left_alone(folder, 
     assert one.featurizer.digest == two.featurizer.digest
 
 
-def test_the_features_are_those_of_tensorflow_fed_as_the_tutorial_does(folder, graph):
+def test_the_features_are_those_of_tensorflow_fed_as_the_tutorial_does(folder, graph, converted):
     place(folder, graph)
-    settings = Settings()
-    settings.inception.graph = str(folder / "assets/inception" / GRAPH)
-    settings.models.folder = str(folder / "models")
-    featurizer = Inception().create(Context(settings))
+    convert_before(folder, converted)
+    featurizer = Inception().create(Context(settings_of(folder)))
     pixels = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)
     scores = run_tensorflow(graph, pixels, "softmax2_pre_activation:0")
     ours = featurizer.featurize(pixels)
@@ -167,8 +190,9 @@ def run_tensorflow(graph: bytes, pixels: np.ndarray, name: str) -> np.ndarray:
             return result
 
 
-def test_auto_takes_a_graph_that_is_at_hand_and_says_so(folder, batchcls, graph):
+def test_auto_takes_a_graph_that_is_at_hand_and_says_so(folder, batchcls, graph, converted):
     place(folder, graph)
+    convert_before(folder, converted)
     trained = batchcls("train", "tagged/tags.tsv", "-o", "m.batchcls")
     assert trained.status == 0, trained.err
     assert "Featurizer: inception, as it is at hand (assets/inception/" in trained.err
@@ -447,8 +471,9 @@ def test_fetch_takes_a_configuration_before_or_after_and_passwords_are_not_told(
         assert len(server.seen) == 2
 
 
-def test_a_run_with_a_model_of_inception_imports_no_tensorflow(folder, batchcls, graph):
+def test_a_run_with_a_model_of_inception_imports_no_tensorflow(folder, batchcls, graph, converted):
     place(folder, graph)
+    convert_before(folder, converted)
     trained = batchcls("train", "tagged/tags.tsv", "-f", "inception", "-o", "m.batchcls")
     assert trained.status == 0, trained.err
     from .test_architecture import loaded_by
@@ -467,12 +492,10 @@ except SystemExit as error:
 
 @pytest.mark.parametrize("output", ["softmax2_pre_activation", "avgpool0/reshape"])
 @pytest.mark.parametrize("precision", ["float32", "int8"])
-def test_it_keeps_the_word_of_a_featurizer(folder, graph, output, precision):
+def test_it_keeps_the_word_of_a_featurizer(folder, graph, converted, output, precision):
     place(folder, graph)
-    settings = Settings()
-    settings.inception.graph = str(folder / "assets/inception" / GRAPH)
-    settings.models.folder = str(folder / "models")
-    context = Context(settings, sample=lambda size: smooth_pictures(12, size))
+    convert_before(folder, converted)
+    context = Context(settings_of(folder), sample=lambda size: smooth_pictures(12, size))
     check_featurizer(Inception(), context=context, output=output, precision=precision)
 
 
