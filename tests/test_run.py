@@ -8,15 +8,15 @@ import os
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import zlib
+import time
 from pathlib import Path
 
 import pytest
 
 from .conftest import make_classes, picture
+from .images import chunk, huge_png, saved
 
 HEADER = ["path", "label", "score", "status", "error"]
 
@@ -48,16 +48,6 @@ def test_every_image_has_its_row_with_the_right_label(batchcls, model, tmp_path)
     assert "8 images" in result.out
     assert "report: out.csv" in result.out
     assert result.err == ""
-
-
-def huge_png() -> bytes:
-    """A few bytes that claim to be 60,000 x 60,000 pixels."""
-    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    data = b"\x89PNG\r\n\x1a\n"
-    for name, body in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(99))), (b"IEND", b"")):
-        data += struct.pack(">I", len(body)) + name + body
-        data += struct.pack(">I", zlib.crc32(name + body))
-    return data
 
 
 def test_hostile_folder_every_file_has_row_and_reason_and_the_rest_is_classified(
@@ -125,39 +115,60 @@ def test_file_without_permission_is_a_row(batchcls, model, tmp_path):
     assert table["light/0.jpg"]["status"] == "ok"
 
 
+# A plugin of Pillow: an image that is not decoded before there is a file `go`.
+WAITING = """
+import os, time
+from PIL import Image, ImageFile
+
+class Waiting(ImageFile.ImageFile):
+    format = "WAITING"
+
+    def _open(self):
+        self._size, self._mode, self.tile = (64, 64), "RGB", []
+
+    def load(self):
+        open("begun", "w").close()
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+        self.im = Image.new("RGB", (64, 64)).im
+
+Image.register_open("WAITING", Waiting, lambda prefix: prefix.startswith(b"WAITING"))
+Image.register_extension("WAITING", ".waiting")
+"""
+
+
 def test_file_that_vanishes_between_scan_and_decode_is_a_row(batchcls, model, tmp_path):
-    """The first file is a pipe's worth of waiting: the other is deleted while it is decoded."""
+    """The last one is deleted while the first one is decoded."""
     images = tmp_path / "images"
     images.mkdir()
-    for number in range(400):
-        picture(number, (640, 480)).save(images / f"{number:03}.png")
+    (images / "00.waiting").write_bytes(b"WAITING")
+    for number in range(1, 20):
+        picture(number).save(images / f"{number:02}.png")
+    (tmp_path / "waiting.py").write_text(WAITING)
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "batchcls", "run", "images", "-m", model, "-o", "out.csv"),
             *("-j1", "--no-unknown"),
         ],
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+            "BATCHCLS_DECODE_PILLOW_PLUGINS": "waiting",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    last = images / "399.png"
-    # The folder has been listed as soon as the report has been begun.
-    while not list(tmp_path.glob(".batchcls-*.tmp")):
+    while not (tmp_path / "begun").exists():
         assert process.poll() is None, process.communicate()
-    _wait_for_rows(tmp_path)
-    last.unlink()
+        time.sleep(0.01)
+    (images / "19.png").unlink()
+    (tmp_path / "go").touch()
     _, err = process.communicate(timeout=120)
     assert process.returncode == 3, err
     table = by_path(tmp_path / "out.csv")
-    assert len(table) == 400
-    assert "vanished" in table["399.png"]["error"]
-    assert all(row["status"] == "ok" for path, row in table.items() if path != "399.png")
-
-
-def _wait_for_rows(folder: Path) -> None:
-    """Wait until the report that is being written has rows, which are flushed in blocks."""
-    [temporary] = folder.glob(".batchcls-*.tmp")
-    while temporary.exists() and temporary.stat().st_size == 0:
-        pass
+    assert len(table) == 20
+    assert "vanished" in table["19.png"]["error"]
+    assert all(row["status"] == "ok" for path, row in table.items() if path != "19.png")
 
 
 def test_names_that_are_not_utf8_keep_their_bytes_and_formulas_are_defused(
@@ -240,9 +251,10 @@ def test_report_to_standard_output_is_the_same_and_nothing_else_is_there(batchcl
 
 
 def test_two_runs_give_the_same_bytes_whatever_the_number_of_threads(batchcls, model, tmp_path):
-    make_classes(tmp_path / "images", count=20)
+    make_classes(tmp_path / "images", count=12)
+    options = ("-m", model, "--scores", "--no-store")
     for jobs in ("1", "2", "5"):
-        batchcls("run", "images", "-m", model, "-o", f"{jobs}.csv", "--jobs", jobs, "--scores")
+        batchcls("run", "images", *options, "-o", f"{jobs}.csv", "--jobs", jobs)
     reports = {(tmp_path / f"{jobs}.csv").read_bytes() for jobs in ("1", "2", "5")}
     assert len(reports) == 1
 
@@ -286,8 +298,11 @@ def test_failed_run_leaves_the_old_report(batchcls, model, tmp_path):
 def run_in_work(model: Path, folder: Path) -> subprocess.Popen[str]:
     """Start a run over many images in ``folder``, and wait until its report has been begun."""
     (folder / "images").mkdir()
+    whole = saved(picture(1, (1200, 900)), "PNG", compress_level=1)
     for number in range(100):
-        picture(number, (1200, 900)).save(folder / "images" / f"{number:02}.png")
+        # Of each other content, that all of them are decoded.
+        comment = chunk(b"tEXt", b"Comment\0%d" % number)
+        (folder / "images" / f"{number:02}.png").write_bytes(whole[:-12] + comment + whole[-12:])
     process = subprocess.Popen(
         [sys.executable, "-m", "batchcls", "run", "images", "-m", model, "-o", "out.csv"],
         stdout=subprocess.PIPE,
@@ -297,6 +312,7 @@ def run_in_work(model: Path, folder: Path) -> subprocess.Popen[str]:
     )
     while not list(folder.glob(".batchcls-*.tmp")):
         assert process.poll() is None
+        time.sleep(0.001)
     return process
 
 
@@ -360,7 +376,7 @@ def test_model_of_the_configuration_is_trained_first_and_only_once(batchcls, tmp
     images = make_classes(tmp_path / "data" / "images")
     (tmp_path / "data" / "config.toml").write_text(
         "[run]\nimages = ['images']\nmodel = 'm.batchcls'\noutput = 'r.csv'\n"
-        "[train]\ntags = 'images/tags.tsv'\n"
+        "[train]\ntags = 'images/tags.tsv'\nframing = 'pad'\n"
     )
     (tmp_path / "elsewhere").mkdir()
     arguments = ("run", "--config", tmp_path / "data" / "config.toml")
@@ -385,7 +401,7 @@ def test_configured_ready_model_is_used_although_tags_are_configured(batchcls, t
     assert result.status == 0, result.err
     assert "training" not in result.err
     assert not (tmp_path / "imagenet").exists()
-    assert batchcls("train").status == 0
+    assert batchcls("train", "--framing", "pad").status == 0
     assert (tmp_path / "model.batchcls").exists()
     assert not (tmp_path / "imagenet").exists()
 
@@ -487,18 +503,17 @@ def test_table_that_nobody_reads_changes_nothing_about_the_report(model, tmp_pat
 def test_result_that_can_not_be_printed_is_one_clear_error(model, tmp_path):
     make_classes(tmp_path / "images", count=1)
     python = [sys.executable, "-m", "batchcls"]
-    for command in (
-        ["predict", "images/dark/0.jpg", "-m", model],
-        ["predict", "images/dark/0.jpg", "-m", model, "--json"],
-        ["evaluate", "images/tags.tsv", "-m", model],
-        ["evaluate", "images/tags.tsv", "-m", model, "--json"],
+    full = "batchcls: error: standard output: can't be written: No space left on device\n"
+    for sink, said, command in (
+        ("/dev/full", full, ["predict", "images/dark/0.jpg"]),
+        ("/dev/full", full, ["predict", "images/dark/0.jpg", "--json"]),
+        ("closed pipe", "", ["predict", "images/dark/0.jpg"]),
+        ("/dev/full", full, ["evaluate", "images/tags.tsv"]),
+        ("/dev/full", full, ["evaluate", "images/tags.tsv", "--json"]),
+        ("closed pipe", "", ["evaluate", "images/tags.tsv", "--json"]),
     ):
-        done = into("/dev/full", [*python, *command])
-        assert done.returncode == 1
-        expected = "batchcls: error: standard output: can't be written: No space left on device\n"
-        assert done.stderr == expected
-        done = into("closed pipe", [*python, *command])
-        assert (done.returncode, done.stderr) == (1, "")
+        done = into(sink, [*python, *command, "-m", model])
+        assert (done.returncode, done.stderr) == (1, said), (sink, command)
 
 
 def into(sink: str, command: list[str | Path]) -> subprocess.CompletedProcess[str]:
