@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import Result, picture
+from .warm import Warm
 
 IMAGES = 20
 HEADER = """
@@ -93,8 +95,17 @@ RAISED = {
 }
 
 
-@pytest.mark.parametrize("hook", ["started", "batch", "finished"])
-@pytest.mark.parametrize("raised", RAISED)
+@pytest.mark.parametrize(
+    ("hook", "raised"),
+    [
+        ("started", "ValueError('oh')"),
+        ("started", "SystemExit(5)"),
+        ("batch", "SystemExit(5)"),
+        ("batch", "KeyError"),
+        ("finished", "KeyError"),
+        ("finished", "ValueError('oh')"),
+    ],
+)
 def test_a_watcher_that_raises_is_named_once_and_the_run_goes_on(folder, run, hook, raised):
     bad = f"""
     @hookimpl
@@ -224,21 +235,64 @@ NOTHING = dict.fromkeys(
 )
 
 
+def write_plugins(folder: Path, **code: str) -> None:
+    """Write the two plugins, some of their functions replaced, and a configuration of them."""
+    for name, text in (("a", FEATURIZER), ("b", CLASSIFIER)):
+        (folder / f"{name}.py").write_text(HEADER + text.format(**{**NOTHING, **code}))
+    (folder / "config.toml").write_text('plugins = ["a.py", "b.py"]')
+
+
+TAGS = "in/00.jpg\tx\nin/01.jpg\tx\nin/02.jpg\ty\nin/03.jpg\ty\n"
+TRAIN = (*("train", "tags.tsv", "-f", "mean", "-c", "flip", "-o", "m.batchcls"), "--framing", "pad")
+
+
 @pytest.fixture
 def trained(
     folder: Path, batchcls: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Result]:
     """Train with the two plugins, some of their functions replaced."""
-    (folder / "tags.tsv").write_text("in/00.jpg\tx\nin/01.jpg\tx\nin/02.jpg\ty\nin/03.jpg\ty\n")
+    (folder / "tags.tsv").write_text(TAGS)
+    monkeypatch.setenv("BATCHCLS_CONFIG", "config.toml")
 
     def training(**code: str) -> Result:
-        for name, text in (("a", FEATURIZER), ("b", CLASSIFIER)):
-            (folder / f"{name}.py").write_text(HEADER + text.format(**{**NOTHING, **code}))
-        (folder / "config.toml").write_text('plugins = ["a.py", "b.py"]')
-        monkeypatch.setenv("BATCHCLS_CONFIG", "config.toml")
-        return batchcls("train", "tags.tsv", "-f", "mean", "-c", "flip", "-o", "m.batchcls")
+        write_plugins(folder, **code)
+        return batchcls(*TRAIN)
 
     return training
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> dict[bool, bytes]:
+    """A model of the two plugins while they did as they should, by whether it gives reasons."""
+    found = {}
+    for explains in (False, True):
+        folder = tmp_path_factory.mktemp("ready")
+        (folder / "in").mkdir()
+        for number in range(4):
+            picture(number).save(folder / f"in/{number:02}.jpg")
+        (folder / "tags.tsv").write_text(TAGS)
+        more = "def explain(self, features): return [((0, 1.0),)] * len(features)"
+        write_plugins(folder, **({"more": more} if explains else {}))
+        env = {**os.environ, "BATCHCLS_INSTALLED_PLUGINS": "", "BATCHCLS_STORE_ENABLED": "false"}
+        env["BATCHCLS_CONFIG"] = "config.toml"
+        done = warm.run(["-m", "batchcls", *TRAIN], cwd=folder, env=env, timeout=120)
+        assert done.returncode == 0, done.stderr
+        found[explains] = (folder / "m.batchcls").read_bytes()
+    return found
+
+
+@pytest.fixture
+def replaced(
+    folder: Path, ready: dict[bool, bytes], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """Give the model that was trained before some functions of the plugins were replaced."""
+    monkeypatch.setenv("BATCHCLS_CONFIG", "config.toml")
+
+    def replacing(**code: str) -> None:
+        write_plugins(folder, **code)
+        (folder / "m.batchcls").write_bytes(ready["more" in code])
+
+    return replacing
 
 
 SOME = "if (pixels[:, 0, 0, 0] % 3 == 0).any(): raise RuntimeError('no good')"
@@ -264,11 +318,10 @@ def test_an_image_that_a_featurizer_raises_for_costs_only_itself(folder, trained
 
 
 def test_an_error_of_batchcls_that_a_plugin_raises_for_an_image_costs_only_that(
-    folder, trained, batchcls
+    folder, replaced, batchcls
 ):
-    assert trained().status == 0
     raises = SOME.replace("RuntimeError(", "__import__('batchcls').BatchclsError(")
-    trained(featurize=raises)
+    replaced(featurize=raises)
     result = batchcls("run", "in", "-o", "r.csv", "-m", "m.batchcls")
     assert result.status == 3, result.err
     found = rows(folder)
@@ -277,10 +330,9 @@ def test_an_error_of_batchcls_that_a_plugin_raises_for_an_image_costs_only_that(
     assert any(row[3] == "ok" for row in found)
 
 
-def test_an_image_that_a_classifier_raises_for_costs_only_itself(folder, trained, batchcls):
+def test_an_image_that_a_classifier_raises_for_costs_only_itself(folder, replaced, batchcls):
     some = "if (features[:, 0] > 128).any(): raise RuntimeError('too bright')"
-    assert trained().status == 0
-    trained(predict=some)
+    replaced(predict=some)
     result = batchcls("run", "in", "-o", "r.csv", "-m", "m.batchcls", "-j", "1")
     found = rows(folder)
     assert result.status == 3
@@ -293,10 +345,9 @@ def test_an_image_that_a_classifier_raises_for_costs_only_itself(folder, trained
 
 @pytest.mark.parametrize("where", ["featurize", "predict"])
 def test_a_plugin_that_fails_for_every_image_ends_the_run_with_its_traceback(
-    folder, trained, batchcls, where
+    folder, replaced, batchcls, where
 ):
-    assert trained().status == 0
-    trained(**{where: "1 / 0"})
+    replaced(**{where: "1 / 0"})
     result = batchcls("run", "in", "-o", "r.csv", "-m", "m.batchcls")
     assert result.status == 1
     assert "batchcls: error: not one image could be classified: the " in result.err
@@ -323,9 +374,8 @@ def test_a_plugin_that_raises_in_training_leaves_no_model(folder, trained, where
     assert not list(folder.glob(".batchcls-*"))
 
 
-def test_a_plugin_that_raises_when_a_model_is_loaded_is_named(folder, trained, batchcls):
-    assert trained().status == 0
-    trained(restore="1 / 0")  # the model of before remains
+def test_a_plugin_that_raises_when_a_model_is_loaded_is_named(folder, replaced, batchcls):
+    replaced(restore="1 / 0")
     result = batchcls("run", "in", "-o", "r.csv", "-m", "m.batchcls")
     assert result.status == 1
     assert "ZeroDivisionError" in result.err
@@ -343,9 +393,8 @@ def test_a_plugin_that_raises_when_a_model_is_loaded_is_named(folder, trained, b
         ("featurize", "return np.full((len(pixels), 3), np.inf, 'f4')", "that are not finite"),
     ],
 )
-def test_a_plugin_that_breaks_its_word_ends_the_run(folder, trained, batchcls, where, code, said):
-    assert trained().status == 0
-    trained(**{where: code})
+def test_a_plugin_that_breaks_its_word_ends_the_run(folder, replaced, batchcls, where, code, said):
+    replaced(**{where: code})
     (folder / "in/07.jpg").unlink()
     result = batchcls("run", "in", "-o", "r.csv", "-m", "m.batchcls", "-j", "1")
     assert result.status == 1
@@ -354,39 +403,44 @@ def test_a_plugin_that_breaks_its_word_ends_the_run(folder, trained, batchcls, w
 
 
 @pytest.mark.parametrize(
-    ("gives", "said"),
+    ("gives", "jobs", "said"),
     [
-        ("[((0, 1.0),)] * (len(features) - 1)", "gave 7 reasons for 8 images"),
-        ("[((0, 1.0),)] * (len(features) + 1)", "gave 9 reasons for 8 images"),
-        ("[((-1, 1.0),)] * len(features)", "named an image that is none of the model's 4"),
-        ("[((4, 1.0),)] * len(features)", "named an image that is none of the model's 4"),
-        ("None", "failed: TypeError"),
-        ("1 / 0", "failed: ZeroDivisionError"),
-        ("exit(0)", "failed: SystemExit: 0"),
-        ("next(iter(()))", "failed: StopIteration"),
+        ("[((0, 1.0),)] * (len(features) - 1)", 1, "gave 7 reasons for 8 images"),
+        ("[((0, 1.0),)] * (len(features) + 1)", 2, "gave 9 reasons for 8 images"),
+        ("[((-1, 1.0),)] * len(features)", 1, "named an image that is none of the model's 4"),
+        ("[((4, 1.0),)] * len(features)", 2, "named an image that is none of the model's 4"),
+        ("None", 1, "failed: TypeError"),
+        ("1 / 0", 2, "failed: ZeroDivisionError"),
+        ("exit(0)", 1, "failed: SystemExit: 0"),
+        ("exit(0)", 2, "failed: SystemExit: 0"),
+        ("next(iter(()))", 1, "failed: StopIteration"),
+        ("next(iter(()))", 2, "failed: StopIteration"),
     ],
 )
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_reasons_that_do_not_fit_lose_no_image(folder, trained, batchcls, gives, said, jobs):
-    explains = f"def explain(self, features): return {gives}"
-    assert trained(more=explains).status == 0
+def test_reasons_that_do_not_fit_lose_no_image(folder, replaced, batchcls, gives, jobs, said):
+    replaced(more=f"def explain(self, features): return {gives}")
     (folder / "in/07.jpg").unlink()
     result = batchcls(
-        *("run", "in", "-o", "r.csv", "-m", "m.batchcls", "--explain", "-j", jobs),
+        *("run", "in", "-o", "r.csv", "-m", "m.batchcls", "--explain", f"-j{jobs}"),
     )
     assert result.status == 1
     assert said in result.err
     assert (folder / "r.csv").read_text() == "the former report\n"
 
 
-@pytest.mark.parametrize("where", ["featurize", "predict"])
-@pytest.mark.parametrize("jobs", ["1", "2"])
-@pytest.mark.parametrize("what", ["exit(0)", "next(iter(()))"])
+@pytest.mark.parametrize(
+    ("where", "jobs", "what"),
+    [
+        ("featurize", "1", "exit(0)"),
+        ("featurize", "2", "next(iter(()))"),
+        ("predict", "1", "next(iter(()))"),
+        ("predict", "2", "exit(0)"),
+    ],
+)
 def test_a_plugin_that_ends_the_process_or_the_stream_is_a_failure(
-    folder, trained, batchcls, where, jobs, what
+    folder, replaced, batchcls, where, jobs, what
 ):
-    assert trained().status == 0
-    trained(**{where: what})
+    replaced(**{where: what})
     result = batchcls("run", "in", "-o", "r.csv", "-m", "m.batchcls", "-j", jobs)
     assert result.status == 1
     assert "not one image could be classified" in result.err
