@@ -15,6 +15,17 @@ import pytest
 
 from .conftest import picture
 
+# A plugin that holds a run, after its first images, for as long as there is a file `hold`.
+HOLD = """
+import os, time
+from batchcls import hookimpl
+
+@hookimpl
+def batchcls_run_batch():
+    open("held", "w").close()
+    while os.path.exists("hold"):
+        time.sleep(0.01)
+"""
 Reported = Callable[..., set[str]]
 
 
@@ -94,15 +105,14 @@ class TestNewOnly:
         assert reported("--new-only", **limit) == set()
         assert reported("--new-only") == ALL
 
-    def test_a_second_run_of_the_same_night_keeps_what_the_first_one_had(self, reported, images):
+    def test_a_second_run_of_the_same_night_keeps_what_the_first_one_had(self, batchcls, images):
         night = time.strftime("%Y-%m-%d.csv")
         run = ("run", "images", "-m", "imagenet", "--new-only", "-o", "{date}.csv")
-        again = [sys.executable, "-m", "batchcls", *run]
         (images / "broken.png").write_bytes(b"nonsense")
         for names in (set(), {"new.png"}, set()):
             for name in names:
                 picture(90).save(images / name)
-            subprocess.run(again, check=False, stdout=subprocess.DEVNULL)
+            assert batchcls(*run).status == 3
         text = Path(night).read_text()
         assert {line.split(",")[0] for line in text.splitlines()[1:]} == {
             *ALL,
@@ -112,16 +122,21 @@ class TestNewOnly:
 
     def test_two_at_once_lose_nothing(self, images, tmp_path):
         """Whatever their reports are called, one of them steps aside, even if it is killed."""
-        for number in range(100, 400):
+        for number in range(100, 120):
             picture(number).save(images / f"{number}.png")
+        (tmp_path / "hold.py").write_text(HOLD)
+        (tmp_path / "config.toml").write_text('plugins = ["hold.py"]\n')
+        (tmp_path / "hold").touch()
         run = ("run", "images", "-m", "imagenet", "--new-only", "-o", "{date}-{time}.csv")
         command = [sys.executable, "-m", "batchcls", *run]
         first = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-        while not list(tmp_path.glob(".batchcls-*.tmp")):
+        while not (tmp_path / "held").exists():
+            assert first.poll() is None
             time.sleep(0.01)
         os.killpg(first.pid, signal.SIGSTOP)
         time.sleep(1.1)
         second = subprocess.run(command, capture_output=True, text=True, check=False)
+        (tmp_path / "hold").unlink()
         os.killpg(first.pid, signal.SIGCONT)
         assert second.returncode == 4, second.stderr
         assert "{date}-{time}.csv" in second.stderr

@@ -9,12 +9,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from .conftest import picture
+from .conftest import Result, picture
 from .reports import HOSTILE, SUFFIXES, TYPED, bytes_of, rows_of
+from .warm import Warm
 
 
 @pytest.fixture
@@ -25,6 +28,39 @@ def images(tmp_path: Path) -> Path:
         picture(number).save(folder / f"{number}.png")
     (folder / "broken.png").write_bytes(b"nonsense")
     return folder
+
+
+# A plugin that holds a run, after its first rows, for as long as there is a file `hold`.
+HOLD = """
+import os, time
+from batchcls import hookimpl
+
+@hookimpl
+def batchcls_run_batch():
+    open("held", "w").close()
+    while os.path.exists("hold"):
+        time.sleep(0.01)
+"""
+
+
+@pytest.fixture
+def held(images: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
+    """Start a run over more images, and give it while it is held in the midst of them."""
+    for number in range(10, 30):
+        picture(number).save(images / f"{number}.png")
+    (tmp_path / "hold.py").write_text(HOLD)
+    (tmp_path / "hold.toml").write_text('plugins = ["hold.py"]\n')
+    (tmp_path / "hold").touch()
+
+    def start(*options: str, **more: Any) -> subprocess.Popen[bytes]:
+        run = ("run", "images", "--no-store", "--config", "hold.toml", *options)
+        process = subprocess.Popen([sys.executable, "-m", "batchcls", *run], **more)
+        while not (tmp_path / "held").exists():
+            assert process.poll() is None
+            time.sleep(0.005)
+        return process
+
+    return start
 
 
 class TestRun:
@@ -61,10 +97,10 @@ class TestRun:
 
     @pytest.mark.parametrize("suffix", SUFFIXES)
     def test_the_bytes_depend_neither_on_threads_nor_on_the_store(self, images, batchcls, suffix):
-        for number in range(10, 60):
+        for number in range(10, 30):
             picture(number).save(images / f"{number}.png")
         found = set()
-        for options in (("--jobs", "1"), ("--jobs", "4"), ("--no-store",), ()):
+        for options in (("--no-store", "--jobs", "1"), ("--jobs", "4"), ()):
             assert batchcls("run", "images", "-o", f"r{suffix}", *options).status == 3
             found.add(Path(f"r{suffix}").read_bytes())
         assert len(found) == 1
@@ -89,7 +125,7 @@ class TestRun:
         assert rows_of(f"r{suffix}") == []
 
     @pytest.mark.parametrize("suffix", TYPED)
-    def test_a_full_disk_leaves_the_old_report(self, images, tmp_path, suffix):
+    def test_a_full_disk_leaves_the_old_report(self, images, tmp_path, warm, suffix):
         report = tmp_path / f"r{suffix}"
         report.write_bytes(b"old")
         code = (
@@ -98,50 +134,38 @@ class TestRun:
             f"sys.argv = ['batchcls', 'run', 'images', '-o', 'r{suffix}', '--scores'];"
             "runpy.run_module('batchcls', run_name='__main__')"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
-        )
-        assert done.returncode == 1, done.stderr
-        assert f"batchcls: error: r{suffix}: can't be written: File too large" in done.stderr
-        assert "Traceback" not in done.stderr
-        assert "ignored" not in done.stderr
+        done = warm.run(["-c", code], cwd=tmp_path, env=os.environ, timeout=60)
+        said = done.stderr.decode()
+        assert done.returncode == 1, said
+        assert f"batchcls: error: r{suffix}: can't be written: File too large" in said
+        assert "Traceback" not in said
+        assert "ignored" not in said
         assert report.read_bytes() == b"old"
         assert sorted(os.listdir(tmp_path)) == ["images", report.name]
 
     @pytest.mark.parametrize("suffix", SUFFIXES)
     def test_killed_it_leaves_the_old_report_and_the_next_run_sweeps_up(
-        self, images, tmp_path, suffix
+        self, tmp_path, batchcls, held, suffix
     ):
-        for number in range(10, 200):
-            picture(number).save(images / f"{number}.png")
         report = tmp_path / f"r{suffix}"
         report.write_bytes(b"old")
-        command = [sys.executable, "-m", "batchcls", "run", "images", "-o", report.name, "-q"]
-        process = subprocess.Popen([*command, "--no-store"], start_new_session=True)
-        while not list(tmp_path.glob(".batchcls-*.tmp")):
-            assert process.poll() is None
-            time.sleep(0.005)
+        process = held("-o", report.name, "-q", start_new_session=True)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert report.read_bytes() == b"old"
         assert list(tmp_path.glob(".batchcls-*.tmp"))
-        assert subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 3
-        assert len(rows_of(report)) == 197
+        assert batchcls("run", "images", "-o", report.name, "-q").status == 3
+        assert len(rows_of(report)) == 27
         assert not list(tmp_path.glob(".batchcls-*"))
 
     @pytest.mark.parametrize("suffix", SUFFIXES)
-    def test_told_to_end_it_leaves_the_old_report(self, images, tmp_path, suffix):
-        for number in range(10, 300):
-            picture(number).save(images / f"{number}.png")
+    def test_told_to_end_it_leaves_the_old_report(self, tmp_path, held, suffix):
         report = tmp_path / f"r{suffix}"
         report.write_bytes(b"old")
-        command = [sys.executable, "-m", "batchcls", "run", "images", "-o", report.name]
-        process = subprocess.Popen([*command, "--no-store"], stderr=subprocess.PIPE)
-        while not list(tmp_path.glob(".batchcls-*.tmp")):
-            assert process.poll() is None
-            time.sleep(0.005)
+        process = held("-o", report.name, stderr=subprocess.PIPE)
+        assert list(tmp_path.glob(".batchcls-*.tmp"))
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate()
+        _, said = process.communicate(timeout=60)
         assert process.returncode == 128 + signal.SIGTERM, said
         assert b"Traceback" not in said
         assert b"ignored" not in said
@@ -176,11 +200,12 @@ class TestNewOnly:
 
     @pytest.mark.parametrize("suffix", TYPED)
     def test_another_file_at_its_place_is_no_former_report(self, images, batchcls, suffix):
-        for content in (b"", b"\xff\n", b'{"path": 1}\n', b"[1]\n", b"PAR1PAR1", b'{"path": "x"}'):
-            Path(f"r{suffix}").write_bytes(content)
-            assert batchcls("cache", "clear", "--reported").status == 0
-            assert batchcls("run", "images", "-o", f"r{suffix}", "--new-only").status == 3
-            assert len(rows_of(f"r{suffix}")) == 7, content
+        contents = (b"", b"\xff\n", b'{"path": 1}\n', b"[1]\n", b"PAR1PAR1", b'{"path": "x"}')
+        for number, content in enumerate(contents):  # each at another place, where all is new
+            report = Path(f"{number}{suffix}")
+            report.write_bytes(content)
+            assert batchcls("run", "images", "-o", report, "--new-only").status == 3
+            assert len(rows_of(report)) == 7, content
 
 
 class TestWithoutPyarrow:
@@ -190,27 +215,30 @@ class TestWithoutPyarrow:
         "runpy.run_module('batchcls', run_name='__main__')"
     )
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        code = self.CODE.format(arguments=arguments)
-        return subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
-        )
+    @pytest.fixture
+    def run(self, tmp_path: Path, warm: Warm) -> Callable[..., Result]:
+        def running(*arguments: str) -> Result:
+            code = self.CODE.format(arguments=arguments)
+            done = warm.run(["-c", code], cwd=tmp_path, env=os.environ, timeout=60)
+            return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+        return running
 
     @pytest.mark.parametrize("options", [(), ("--new-only",)])
-    def test_parquet_says_what_to_install(self, images, tmp_path, options):
-        done = self.run("run", "images", "-o", "r.parquet", *options)
-        assert done.returncode == 2, done.stderr
-        assert "r.parquet: a report in Parquet needs pyarrow" in done.stderr
-        assert "pip install 'batchcls[parquet]'" in done.stderr
-        assert "Traceback" not in done.stderr
+    def test_parquet_says_what_to_install(self, run, images, tmp_path, options):
+        done = run("run", "images", "-o", "r.parquet", *options)
+        assert done.status == 2, done.err
+        assert "r.parquet: a report in Parquet needs pyarrow" in done.err
+        assert "pip install 'batchcls[parquet]'" in done.err
+        assert "Traceback" not in done.err
         assert os.listdir(tmp_path) == ["images"]
 
-    def test_all_else_is_as_ever(self, images, tmp_path):
+    def test_all_else_is_as_ever(self, run, images):
         for name in ("r.csv", "r.jsonl"):
-            assert self.run("run", "images", "-o", name).returncode == 3
-        done = self.run("plugins")
-        assert done.returncode == 0, done.stderr
-        assert "failed" not in done.stdout
+            assert run("run", "images", "-o", name).status == 3
+        done = run("plugins")
+        assert done.status == 0, done.err
+        assert "failed" not in done.out
 
 
 def test_pyarrow_is_loaded_for_parquet_alone(images, monkeypatch):

@@ -243,7 +243,7 @@ def write_plugins(folder: Path, **code: str) -> None:
 
 
 TAGS = "in/00.jpg\tx\nin/01.jpg\tx\nin/02.jpg\ty\nin/03.jpg\ty\n"
-TRAIN = (*("train", "tags.tsv", "-f", "mean", "-c", "flip", "-o", "m.batchcls"), "--framing", "pad")
+TRAIN = ("train", "tags.tsv", "-f", "mean", "-c", "flip", "-o", "m.batchcls", "--framing=square")
 
 
 @pytest.fixture
