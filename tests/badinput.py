@@ -2173,7 +2173,7 @@ def _secret(path: bytes) -> None:
     os.chmod(path, 0)
 
 
-def _place_kinds() -> Iterator[Kind]:
+def _place_kinds(*, everything: bool) -> Iterator[Kind]:
     """Give what is no regular file, or none that can be read in full."""
     no = partial(Kind, "no file", expected=ERROR)
     yield no("a folder", make=os.mkdir, reason="a folder")
@@ -2204,26 +2204,30 @@ def _place_kinds() -> Iterator[Kind]:
         yield no(f"a link {name}", make=make, reason=reason)
     yield no("a secret", make=_secret, reason="permission denied")
     yield no("4 GB of zeros", make=_sparse)
-    yield no("4 GB of zeros as png", make=_sparse, suffix=".png")
+    # The store reads all of a file: usually, few of them are as large as that.
+    size, large = (4 << 30, "4 GB") if everything else (64 << 20, "64 MB")
+    sparse = partial(_sparse, size=size)
+    yield no(f"{large} of zeros as png", make=sparse, suffix=".png")
     huge = partial(Kind, "no file", expected=EITHER)
     jpeg, png = saved(_image("RGB"), "JPEG"), saved(_image("RGB"), "PNG")
     yield huge("4 GB of zeros after a JPEG", make=partial(_sparse, beginning=jpeg))
-    yield huge("4 GB of zeros after a PNG", make=partial(_sparse, beginning=png), suffix=".png")
+    yield huge(f"{large} of zeros after a PNG", make=partial(sparse, beginning=png), suffix=".png")
     half = png[: len(png) // 2]
     yield huge(
-        "4 GB of zeros after half a PNG", make=partial(_sparse, beginning=half), suffix=".png"
+        f"{large} of zeros after half a PNG", make=partial(sparse, beginning=half), suffix=".png"
     )
-    long = png[:8] + struct.pack(">I4s", 2**31 - 1, b"abCd")
-    yield huge("a chunk of 2 GB in a PNG", make=partial(_sparse, beginning=long), suffix=".png")
-    long = png[:33] + struct.pack(">I4s", 2**31 - 1, b"tEXt")
-    yield huge("a text of 2 GB in a PNG", make=partial(_sparse, beginning=long), suffix=".png")
+    if everything:
+        for what, at, letters in (("a chunk", 8, b"abCd"), ("a text", 33, b"tEXt")):
+            long = png[:at] + struct.pack(">I4s", 2**31 - 1, letters)
+            make = partial(_sparse, beginning=long)
+            yield huge(f"{what} of 2 GB in a PNG", make=make, suffix=".png")
     long = png[:33] + struct.pack(">I4s", 2**31 - 1, b"IDAT")
     yield huge("pixels of 2 GB in a PNG", make=partial(_sparse, beginning=long), suffix=".png")
     for name in ("webp lossy", "jpeg 2000", "avif", "heif", "gif", "tiff raw", "bmp", "icns"):
         one = _named(name)
         if one is not None:
-            make = partial(_sparse, beginning=one.data)
-            yield huge(f"4 GB of zeros after {name}", make=make, suffix=one.suffix)
+            make = partial(sparse, beginning=one.data)
+            yield huge(f"{large} of zeros after {name}", make=make, suffix=one.suffix)
     far = struct.pack("<HHII", 273, 4, 1, 3 << 30)
     plain = tiff(8, bytes(range(64)))
     place = plain.index(struct.pack("<HHI", 273, 4, 1))
@@ -2333,9 +2337,10 @@ def kinds(*, everything: bool = False) -> Iterator[Kind]:
         yield from _damaged(one, everything=everything)
     for family in (
         _png_kinds, _jpeg_kinds, _gif_kinds, _tiff_kinds, _webp_kinds, _icon_kinds, _box_kinds,
-        _bmp_kinds, _text_kinds, _other_kinds, _foreign_kinds, _place_kinds, _name_kinds,
+        _bmp_kinds, _text_kinds, _other_kinds, _foreign_kinds, _name_kinds,
     ):  # fmt: skip
         yield from family()
+    yield from _place_kinds(everything=everything)
 
 
 def write(kind: Kind, folder: bytes) -> bool:
