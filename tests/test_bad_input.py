@@ -21,7 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.badinput import EITHER, ERROR, OK, PILLOW, Kind, kinds, whole, write
-from tests.conftest import SOAK, fuzzed, picture
+from tests.conftest import SOAK, fuzzed, make_classes, picture
+from tests.warm import Warm
 
 TIME_LIMIT = 100.0
 # What a process may hold at most with two threads, in megabytes. The largest image has 225 million
@@ -50,12 +51,58 @@ class Done:
     memory: int
 
 
-def run(folder: Path, *options: str, bound: Sequence[str] = (), **env: str) -> Done:
+# Instead of a network, which would take most of the time: all that is shown, made small.
+SMALL = """
+import numpy as np
+from batchcls import hookimpl
+
+class Small:
+    name, digest, input_size, dimension = "small", "0" * 64, 16, 16 * 16 * 3
+    def featurize(self, pixels):
+        return pixels.reshape(len(pixels), -1).astype(np.float32) / 255
+    def to_files(self):
+        return {"small": b""}
+
+class Provider:
+    name, description = "small", "the pixels"
+    def create(self, context):
+        return Small()
+    def restore(self, files):
+        return Small()
+
+@hookimpl
+def batchcls_featurizers():
+    return [Provider()]
+"""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Path:
+    """A configuration with a model that takes next to no time."""
+    folder = make_classes(tmp_path_factory.mktemp("small"))
+    (folder / "small.py").write_text(SMALL)
+    (folder / "config.toml").write_text(
+        'plugins = ["small.py"]\n[run]\nmodel = "model.batchcls"\n[report]\nunknown = false\n'
+        '[train]\nfeaturizer = "small"\nframing = "stretch"\n'
+    )
+    env = {**os.environ, "BATCHCLS_INSTALLED_PLUGINS": "", "BATCHCLS_STORE_ENABLED": "false"}
+    train = ["-m", "batchcls", "train", "tags.tsv", "-q"]
+    warm.run(train, cwd=folder, env=env, timeout=120).check_returncode()
+    return folder / "config.toml"
+
+
+def run(
+    folder: Path,
+    *options: str,
+    bound: Sequence[str] = (),
+    model: Sequence[str | Path] = ("-m", "imagenet"),
+    **env: str,
+) -> Done:
     """Classify a folder and read the report; a path may not stand in it twice."""
     with tempfile.TemporaryDirectory() as place:
         report, memory = Path(place) / "report.csv", Path(place) / "memory"
         command = [sys.executable, "-c", MEASURED, memory, *bound, sys.executable, "-m", "batchcls"]
-        command += ["run", folder, "-m", "imagenet", "-o", report, "-q", "--all-files", *options]
+        command += ["run", folder, *model, "-o", report, "-q", "--all-files", *options]
         done = subprocess.run(
             command, env={**os.environ, **env}, capture_output=True, timeout=TIME_LIMIT, check=False
         )
@@ -151,13 +198,17 @@ def test_there_is_a_file_of_every_kind() -> None:
 @pytest.mark.parametrize(
     "everything", [False, pytest.param(True, marks=pytest.mark.fuzz)], ids=["usual", "everything"]
 )
-def test_every_file_has_its_row_and_a_good_one_its_label(everything: bool, tmp_path: Path) -> None:
+def test_every_file_has_its_row_and_a_good_one_its_label(
+    everything: bool, tmp_path: Path, small: Path
+) -> None:
     if everything and SOAK == 1:
         pytest.skip("only in a soak")
     bound = bound_by_permissions()
+    model = ("-m", "imagenet") if everything else ("--config", small)
     folder = tmp_path / "images"
     good = good_images(folder / "good")
-    alone = run(folder / "good", BATCHCLS_STORE_FOLDER=os.fspath(tmp_path / "another"))
+    another = os.fspath(tmp_path / "another")
+    alone = run(folder / "good", model=model, BATCHCLS_STORE_FOLDER=another)
     assert (alone.status, alone.err) == (0, "")
     written = [
         kind
@@ -167,7 +218,7 @@ def test_every_file_has_its_row_and_a_good_one_its_label(everything: bool, tmp_p
     ]
     assert len(written) >= 300
     options = ["--jobs", "2"]
-    first = run(folder, *options, bound=bound or ())
+    first = run(folder, *options, bound=bound or (), model=model)
     assert first.status == 3
     assert first.memory < (MEMORY_LIMIT_OF_A_SOAK if everything else MEMORY_LIMIT)
     if PILLOW >= (13, 0):  # before it, the decoder of AVIF prints, and can't be told not to
@@ -186,13 +237,13 @@ def test_every_file_has_its_row_and_a_good_one_its_label(everything: bool, tmp_p
         if problem:
             problems[kind.key] = f"{problem}: {row}"
     assert problems == {}
-    second = run(folder, *options, bound=bound or ())
+    second = run(folder, *options, bound=bound or (), model=model)
     assert second.report == first.report
     option = no_store()
     if option:
         parts = ["odd jpeg", "odd text", "odd tiff", "no *", "names", "good"]
         options += [*option, *(word for part in parts for word in ("--include", part + "/"))]
-        third = run(folder, *options, bound=bound or ())
+        third = run(folder, *options, bound=bound or (), model=model)
         assert len(third.rows) > 400
         assert third.rows == {path: first.rows[path] for path in third.rows}
 
