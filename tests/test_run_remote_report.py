@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +24,8 @@ from .s3 import s3_server as s3_server  # noqa: PLC0414
 Command = Callable[..., Result]
 COMMAND = [sys.executable, "-m", "batchcls"]
 ALL = {f"{number}.png" for number in range(4)}
+# How to train where it does not matter: by itself it would try four ways to frame images.
+QUICKLY = ("-f", "efficientnet-lite0", "--framing", "pad")
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,6 @@ def images(tmp_path: Path) -> Path:
     folder.mkdir()
     for number in range(4):
         picture(number).save(folder / f"{number}.png")
-    time.sleep(0.1)
     return folder
 
 
@@ -344,7 +344,7 @@ class TestRunsThatEndEarly:
         with self.begun(s3, held, tmp_path) as process:
             second = batchcls("run", "images", "-o", url(s3))
             elsewhere = batchcls("run", "images", "-o", url(s3, "another.csv"))
-            s3.clear()
+            s3.faults.clear()
             held.let_go.set()
             process.communicate(timeout=100)
         assert second.status == 4
@@ -397,12 +397,13 @@ for _ in range(3):
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_a_worker_knows_the_report_of_one_that_was_killed(s3, there):
+def test_a_worker_knows_the_report_of_one_that_was_killed(s3, warm, tmp_path, there):
     if there:
         s3.put("reports/one.csv", b"old")
-    call = [sys.executable, "-c", NOTED, url(s3), "new"]
-    done = subprocess.run(call, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "True", "True"]
+    call = ["-c", NOTED, url(s3), "new"]
+    done = warm.run(call, cwd=tmp_path, env=os.environ, timeout=120)
+    done.check_returncode()
+    assert done.stdout.split() == [b"False", b"True", b"True"]
 
 
 class TestEveryNight:
@@ -505,7 +506,7 @@ class TestEveryNight:
 class TestModels:
     def test_one_is_trained_to_a_url_and_used_from_there(self, batchcls, images, s3, tmp_path):
         make_classes(tmp_path / "tagged")
-        train = ("train", "tagged/tags.tsv", "-f", "efficientnet-lite0", "-q")
+        train = ("train", "tagged/tags.tsv", *QUICKLY, "-q")
         assert batchcls(*train, "-o", "here.batchcls").status == 0
         assert batchcls(*train, "-o", url(s3, "m.batchcls")).status == 0
         for source, report in (("here.batchcls", "a.csv"), (url(s3, "m.batchcls"), "b.csv")):
@@ -529,6 +530,7 @@ class TestModels:
         (tmp_path / "config.toml").write_text(
             f'[run]\nimages = ["images"]\nmodel = "{url(s3, "m.batchcls")}"\n'
             '[train]\ntags = ["tagged/tags.tsv"]\nfeaturizer = "efficientnet-lite0"\n'
+            'framing = "pad"\n'
         )
         first, second = batchcls("run"), batchcls("run")
         assert (first.status, second.status) == (0, 0)
@@ -601,7 +603,7 @@ class TestOtherCommands:
     def test_tags_may_be_at_a_url_and_images_may_not(self, batchcls, s3, tmp_path):
         folder = make_classes(tmp_path / "tagged")
         s3.put("tags.tsv", (folder / "tags.tsv").read_bytes())
-        train = ("train", url(s3, "tags.tsv"), "-f", "efficientnet-lite0", "-q")
+        train = ("train", url(s3, "tags.tsv"), *QUICKLY, "-q")
         assert batchcls(*train, "--images", "tagged").status == 0
         result = batchcls(*train)
         assert result.status == 2

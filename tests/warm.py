@@ -36,6 +36,7 @@ USUAL = (
     *("sklearn.calibration", "sklearn.pipeline", "threadpoolctl", "joblib", "PIL.Image"),
     *("ai_edge_litert.interpreter", "typer", "msgspec", "pluggy", "importlib.metadata", "sqlite3"),
     *("http.client", "concurrent.futures", "multiprocessing.connection", "shutil", "zipfile"),
+    *("s3fs", "distributed"),
 )
 # What the interpreter and compiled libraries read as they begin.
 _OF_THE_INTERPRETER = ("PYTHON", "LD_", "MALLOC", "OMP_", "OPENBLAS", "MKL_", "LANG", "LC_")
