@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from .conftest import make_classes, picture
 from .images import saved
 from .reports import SUFFIXES
@@ -13,23 +11,25 @@ from .s3 import s3_server as s3_server  # noqa: PLC0414
 from .test_sharding import at_once
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_shards_at_urls_become_one_report_at_a_url(batchcls, model, s3: S3, tmp_path, suffix):
+def test_shards_at_urls_become_one_report_at_a_url(batchcls, model, s3: S3, tmp_path):
     make_classes(tmp_path / "images", count=6)
     run = ["run", "images", "-m", model, "-q"]
     at = f"s3://{s3.bucket}/reports"
-    done = at_once(
-        *([*run, "--shard", f"{k}/3", "-o", f"{at}/{{shard}}{suffix}"] for k in (1, 2, 3))
-    )
-    assert [result.status for result in done] == [0, 0, 0], done
-    assert batchcls(*run, "-o", f"all{suffix}").status == 0
-    merge = ["merge", *(f"{at}/{k}-of-3{suffix}" for k in (1, 2, 3))]
-    result = batchcls(*merge, "-o", f"{at}/all{suffix}")
-    assert (result.status, result.err) == (0, "")
-    assert result.out == f"3 shards, 12 images\nreport: {at}/all{suffix}\n"
-    whole = (tmp_path / f"all{suffix}").read_bytes()
-    assert s3.content(f"reports/all{suffix}") == whole
-    assert s3.count("GET", f"reports/1-of-3{suffix}") == 1
+    for suffix in SUFFIXES:
+        done = at_once(
+            batchcls,
+            *([*run, "--shard", f"{k}/3", "-o", f"{at}/{{shard}}{suffix}"] for k in (1, 2, 3)),
+        )
+        assert [result.status for result in done] == [0, 0, 0], done
+        assert batchcls(*run, "-o", f"all{suffix}").status == 0
+        merge = ["merge", *(f"{at}/{k}-of-3{suffix}" for k in (1, 2, 3))]
+        result = batchcls(*merge, "-o", f"{at}/all{suffix}")
+        assert (result.status, result.err) == (0, "")
+        assert result.out == f"3 shards, 12 images\nreport: {at}/all{suffix}\n"
+        whole = (tmp_path / f"all{suffix}").read_bytes()
+        assert s3.content(f"reports/all{suffix}") == whole
+        assert s3.count("GET", f"reports/1-of-3{suffix}") == 1
+    # Those of the last format are there.
     result = batchcls(*merge[:-1], "-o", f"{at}/all{suffix}")
     assert result.status == 2
     assert "1 of 3 shards is missing: 3" in result.err
@@ -47,7 +47,7 @@ def test_images_in_object_storage_are_merged_in_its_order(batchcls, model, s3: S
     for number, key in enumerate(keys):
         s3.put(key, saved(picture(number), "PNG"))
     run = ["run", f"s3://{s3.bucket}/photos", "-m", model, "-q"]
-    done = at_once(*([*run, "--shard", f"{k}/3"] for k in (1, 2, 3)))
+    done = at_once(batchcls, *([*run, "--shard", f"{k}/3"] for k in (1, 2, 3)))
     assert [result.status for result in done] == [0, 0, 0], done
     result = batchcls(*run, "-o", "all.csv")
     assert result.status == 0, result.err
