@@ -21,6 +21,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from batchcls.errors import BatchclsError, UsageError
 from batchcls.pipeline import chunked
 from batchcls.reading import Identity
+from batchcls.remote import others
 from batchcls.settings import Settings
 
 from .remoting import PLENTY, Clock, content, found, keys, reason, remote
@@ -292,8 +293,10 @@ def test_a_file_that_changes_while_it_is_read_has_no_identity(tagged: str):
             assert opened.identity not in {None, listed[0].identity}
 
 
-def test_a_file_system_that_hangs_is_given_up(tagged: str):
+def test_a_file_system_that_hangs_is_given_up(tagged: str, monkeypatch: pytest.MonkeyPatch):
     held = threading.Event()
+    # Five seconds more, to connect, are a lot for a test.
+    monkeypatch.setattr(others, "patience", lambda timeout: 2 * timeout + 1)
     with remote(retries=0, timeout=0.1) as files:
         listed = found(files, tagged)
         Tagged.on_open = staticmethod(lambda _: held.wait(60))
