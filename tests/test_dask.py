@@ -19,14 +19,58 @@ from .conftest import SOAK, Result, picture
 from .s3 import cut, pass_on, status, vanished
 from .s3 import s3 as s3  # noqa: PLC0414 - a fixture
 from .s3 import s3_server as s3_server  # noqa: PLC0414
+from .servers import eventually
 from .test_harm import HARMFUL
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 
 # How often workers are killed in a run; many times in `make soak`.
-KILLS = 4 if SOAK == 1 else 40
+KILLS = 2 if SOAK == 1 else 40
 Run = Callable[..., Result]
 
+
+# A format of images that are decoded when there is a file "go", or that stop who decodes it first.
+# The folder of that file is in them; there they leave a file "begun".
+WAITING = """
+import os, signal, time
+from PIL import Image, ImageFile
+
+class Waiting(ImageFile.ImageFile):
+    format = "WAITING"
+
+    def _open(self):
+        self.what, self.folder = self.fp.read().decode().split(" ", 2)[1:]
+        self._size, self._mode, self.tile = (64, 64), "RGB", []
+
+    def load(self):
+        begun = os.path.join(self.folder, "begun")
+        if self.what == "stop" and not os.path.exists(begun):
+            with open(begun, "x") as file:
+                file.write(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif self.what == "wait":
+            open(begun, "w").close()
+            while not os.path.exists(os.path.join(self.folder, "go")):
+                time.sleep(0.05)
+        self.im = Image.new("RGB", (64, 64), (200, 30, 30)).im
+
+Image.register_open("WAITING", Waiting, lambda prefix: prefix.startswith(b"WAITING "))
+Image.register_extension("WAITING", ".waiting")
+"""
+
+# How long a run waits where nobody answers, and how much later than others a group has to be, to
+# be late: too long for a test, of which the first groups are most of all.
+HASTY = """
+from batchcls import hookimpl
+from batchcls.engines import dask, daskmapping
+
+dask._CONNECT = dask._FAREWELL = daskmapping._GONE = 1.0
+daskmapping._LATE_TIMES = 2.0
+
+@hookimpl
+def batchcls_engines():
+    return []
+"""
 
 # A work without images, and a program that has it done: by two engines at once, and by one in which
 # the work ends what it is in, in silence.
@@ -94,9 +138,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Two workers, on which a harmful decoder can be had."""
     folder = tmp_path_factory.mktemp("cluster")
     (folder / "harmful.py").write_text(HARMFUL)
+    (folder / "waiting.py").write_text(WAITING)
     (folder / "simple.py").write_text(SIMPLE)
     path = f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    started = Cluster(folder, PYTHONPATH=path, BATCHCLS_INSTALLED_PLUGINS="")
+    env = {
+        "PYTHONPATH": path,
+        "BATCHCLS_INSTALLED_PLUGINS": "",
+        # So often a worker may die over the same work; each time it takes seconds to come back.
+        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
+    }
+    started = Cluster(folder, **env)
     try:
         started.add("a")
         started.add("b")
@@ -110,7 +161,7 @@ def images(tmp_path: Path) -> Path:
     """Images in folders, of which some can't be read."""
     folder = tmp_path / "images"
     (folder / "sub" / "deep").mkdir(parents=True)
-    for number in range(60):
+    for number in range(30):
         place = [folder, folder / "sub", folder / "sub" / "deep"][number % 3]
         picture(number).save(place / f"{number:02}.{['jpg', 'png'][number % 2]}")
     (folder / "empty.jpg").touch()
@@ -129,6 +180,33 @@ def run(batchcls, tmp_path) -> Run:
         return batchcls("run", "images", "-m", "imagenet", *which, *options, **env)
 
     return running
+
+
+class Begun:
+    """Begins runs that know the format of ``WAITING``, and that lose their patience soon."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        (folder / "hasty.py").write_text(HASTY)
+        self.folder = folder
+        self.env = {
+            "PYTHONPATH": f"{cluster.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+            "BATCHCLS_DECODE_PILLOW_PLUGINS": "waiting",
+            "BATCHCLS_PLUGINS": "hasty.py",
+        }
+
+    def __call__(self, *options: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "batchcls", "run", "images", "-m", "imagenet", *options],
+            cwd=self.folder,
+            env={**os.environ, **self.env},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+
+@pytest.fixture
+def waiting(cluster, tmp_path) -> Begun:
+    return Begun(cluster, tmp_path)
 
 
 def many(folder: Path, count: int) -> None:
@@ -153,7 +231,6 @@ def test_the_model_travels_once_to_each_worker(cluster, images, run):
     def unpickled() -> list[int]:
         return [cluster.log(name).count("unpickled") for name in ("a", "b")]
 
-    many(images, 40)
     before = unpickled()
     assert run(cluster, "--no-store").status == 3
     assert [now - then for now, then in zip(unpickled(), before, strict=True)] == [1, 1]
@@ -164,7 +241,7 @@ def test_the_model_travels_once_to_each_worker(cluster, images, run):
 def test_a_night_without_news_needs_no_cluster(cluster, images, run, tmp_path):
     assert run(cluster).status == 3
     first = (tmp_path / "report.csv").read_bytes()
-    again = run(None, "--engine", "dask", "--scheduler", "tcp://127.0.0.1:9")
+    again = run(None, "--engine", "dask", "--scheduler", "nonsense://x")
     # Broken content is known, too; what could not be read at all is tried again, which is work.
     assert again.status == 2
     assert "no scheduler answers" in again.err
@@ -184,8 +261,8 @@ def test_what_a_cluster_found_is_known_to_a_local_run_and_the_other_way_round(
 ):
     assert run(cluster).status == 3
     local = run(None)
-    assert "65 images" in local.out
-    assert "63 of them known already" in local.out  # all but those that can't be read
+    assert "35 images" in local.out
+    assert "33 of them known already" in local.out  # all but those that can't be read
     picture(99).save(images / "new.jpg")
     time.sleep(0.1)
     assert run(cluster, "-o", "third.csv").status == 3
@@ -196,7 +273,7 @@ def test_what_a_cluster_found_is_known_to_a_local_run_and_the_other_way_round(
 @pytest.mark.fuzz
 @pytest.mark.timeout(600)
 def test_a_worker_that_is_killed_again_and_again_changes_nothing(cluster, images, run, tmp_path):
-    many(images, 60 * KILLS)
+    many(images, 40 * KILLS)
     assert run(None, "-o", "local.csv").status == 3
     command = [sys.executable, "-m", "batchcls", "run", "images", "-m", "imagenet", "--no-store"]
     command += ["--engine", "dask", "--scheduler", cluster.address, "-o", "killed.csv"]
@@ -230,23 +307,23 @@ def test_files_that_crash_or_hang_cost_only_themselves(cluster, images, run, tmp
     assert rows == (tmp_path / "local.csv").read_text()
 
 
-def test_a_worker_that_stands_still_is_not_waited_for(cluster, images, run, tmp_path):
-    many(images, 60)
-    assert run(None, "-o", "local.csv", "--no-store").status == 3
+def test_a_worker_that_stands_still_is_not_waited_for(cluster, images, waiting, tmp_path):
+    (images / "10.waiting").write_text(f"WAITING stop {tmp_path}")
     (tmp_path / "config.toml").write_text("[engine.dask]\nlate = 1.0\n")
-    [pid] = cluster.working("a")
-    command = [sys.executable, "-m", "batchcls", "run", "images", "-m", "imagenet", "--no-store"]
-    command += ["--engine", "dask", "--scheduler", cluster.address, "-o", "slow.csv"]
+    distant = ("--engine", "dask", "--scheduler", cluster.address)
+    stopped = None
     try:
-        with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
-            before = cluster.log("a").count("unpickled")
-            while process.poll() is None and cluster.log("a").count("unpickled") == before:
-                time.sleep(0.05)
-            os.kill(pid, signal.SIGSTOP)
-            _, err = process.communicate(timeout=200)
+        with waiting(*distant, "-o", "slow.csv", "--no-store") as slow:
+            _, err = slow.communicate(timeout=200)
+            stopped = int((tmp_path / "begun").read_text())
     finally:
-        os.kill(pid, signal.SIGCONT)
-    assert process.returncode == 3, err.decode()
+        if stopped is not None:
+            os.kill(stopped, signal.SIGCONT)
+    assert slow.returncode == 3, err.decode()
+    assert stopped in [*cluster.working("a"), *cluster.working("b")]
+    with waiting("-o", "local.csv", "--no-store") as local:
+        local.communicate(timeout=200)
+    assert local.returncode == 3
     assert (tmp_path / "slow.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
 
 
@@ -264,20 +341,23 @@ def test_what_goes_wrong_on_a_thread_of_joblib_is_heard_of(cluster):
     assert "Traceback" not in found.stderr
 
 
-def test_a_scheduler_that_goes_away_ends_the_run_and_what_was_done_is_kept(images, run, tmp_path):
-    many(images, 200)
+def test_a_scheduler_that_goes_away_ends_the_run_and_what_was_done_is_kept(
+    images, run, waiting, tmp_path
+):
+    # So many groups are not under way at once: when the last one is begun, the first has come home.
+    for number in range(160):
+        (images / f"more-{number:03}.jpg").touch()
+    (images / "zz.waiting").write_text(f"WAITING wait {tmp_path}")
+    (tmp_path / "config.toml").write_text("[engine.dask]\nimages = 8\n")
     (tmp_path / "report.csv").write_text("path,label\nformer,report\n")
-    own = Cluster(tmp_path / "own", BATCHCLS_INSTALLED_PLUGINS="")
+    own = Cluster(
+        tmp_path / "own", BATCHCLS_INSTALLED_PLUGINS="", PYTHONPATH=waiting.env["PYTHONPATH"]
+    )
     try:
         own.add("a")
-        command = [sys.executable, "-m", "batchcls", "run", "images", "-m", "imagenet"]
-        command += ["--engine", "dask", "--scheduler", str(own.file), "-v"]
-        with subprocess.Popen(
-            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as process:
-            while process.poll() is None and "unpickled" not in own.log("a"):
-                time.sleep(0.05)
-            time.sleep(2)
+        options = ["--engine", "dask", "--scheduler", str(own.file), "-v"]
+        with waiting(*options) as process:
+            eventually((tmp_path / "begun").exists, "the last one is begun")
             own.stop("scheduler")
             _, err = process.communicate(timeout=120)
     finally:
@@ -286,23 +366,23 @@ def test_a_scheduler_that_goes_away_ends_the_run_and_what_was_done_is_kept(image
     assert b"the scheduler is gone" in err
     assert b"Traceback" not in err
     assert (tmp_path / "report.csv").read_text() == "path,label\nformer,report\n"
-    after = run(None)
+    (images / "zz.waiting").unlink()
+    after = run(None, **waiting.env)
     assert after.status == 3
     known = re.search(r"(\d+) of them known already", after.out)
     assert known is not None, after.out
     assert int(known[1]) > 0
 
 
-def test_ctrl_c_ends_it_soon(cluster, images, tmp_path):
-    many(images, 200)
-    command = [sys.executable, "-m", "batchcls", "run", "images", "-m", "imagenet"]
-    command += ["--engine", "dask", "--scheduler", cluster.address, "--no-store"]
-    before = cluster.log("a").count("unpickled")
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
-        while process.poll() is None and cluster.log("a").count("unpickled") == before:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+def test_ctrl_c_ends_it_soon(cluster, images, waiting, tmp_path):
+    (images / "10.waiting").write_text(f"WAITING wait {tmp_path}")
+    try:
+        with waiting("--engine", "dask", "--scheduler", cluster.address, "--no-store") as process:
+            eventually((tmp_path / "begun").exists, "it is in the midst of the work")
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+    finally:
+        (tmp_path / "go").touch()
     assert process.returncode == 130
     assert b"no report was written" in err
     assert not (tmp_path / "report.csv").exists()
@@ -374,6 +454,8 @@ def test_a_worker_that_can_not_do_the_work_is_told_at_once(
 
 
 def test_files_that_one_worker_does_not_see_are_worked_on_here(cluster, images, run, odd, tmp_path):
+    for number in range(60):  # so many that each of the three workers gets some
+        picture(number).save(images / "sub" / f"more-{number:02}.jpg")
     assert run(None, "-o", "local.csv", "--no-store").status == 3
     odd(BLIND.format(folder=str(images / "sub"), at_once="# "))
     result = run(cluster, "-o", "distant.csv", "--no-store")
@@ -393,8 +475,11 @@ def test_files_that_one_worker_does_not_see_are_worked_on_here(cluster, images, 
         (["--scheduler", "tcp://127.0.0.1:9"], "the engine local has no option 'scheduler'"),
     ],
 )
-def test_wrong_usage_is_told(images, run, options, says, tmp_path):
-    result = run(None, *options)
+def test_wrong_usage_is_told(run, options, says, tmp_path):
+    (tmp_path / "images").mkdir()
+    picture().save(tmp_path / "images" / "one.png")
+    (tmp_path / "hasty.py").write_text(HASTY)
+    result = run(None, *options, BATCHCLS_PLUGINS="hasty.py")
     assert result.status == 2
     assert says in result.err
     assert "Traceback" not in result.err
@@ -466,7 +551,7 @@ def test_another_engine_is_a_plugin(images, run, batchcls, tmp_path):
 @pytest.fixture
 def bucket(s3, tmp_path) -> str:
     """Images in object storage, some of them broken; workers are told of it by the settings."""
-    for number in range(60):
+    for number in range(30):
         picture(number).save(tmp_path / "one.jpg")
         s3.put(f"night/{number % 3}/{number:02}.jpg", (tmp_path / "one.jpg").read_bytes())
     s3.put("night/broken.png", b"\x89PNG\r\n\x1a\nnot")
@@ -494,7 +579,7 @@ def test_workers_read_object_storage_themselves(cluster, s3, bucket, nightly, tm
     assert distant.status == 3, distant.err
     assert (tmp_path / "distant.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
     read = {key: times for key, times in s3.counts("GET").items() if key.startswith("night/")}
-    assert len(read) == 62
+    assert len(read) == 32
     assert set(read.values()) == {1}
     s3.clear()
     again = nightly(None, bucket, "-o", "again.csv")
