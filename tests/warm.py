@@ -38,8 +38,19 @@ USUAL = (
     *("http.client", "concurrent.futures", "multiprocessing.connection", "shutil", "zipfile"),
     *("s3fs", "distributed"),
 )
-# What the interpreter and compiled libraries read as they begin.
-_OF_THE_INTERPRETER = ("PYTHON", "LD_", "MALLOC", "OMP_", "OPENBLAS", "MKL_", "LANG", "LC_")
+# What the interpreter, compiled libraries and some packages read as they begin.
+_OF_THE_INTERPRETER = (
+    "PYTHON",
+    "LD_",
+    "MALLOC",
+    "OMP_",
+    "OPENBLAS",
+    "MKL_",
+    "LANG",
+    "LC_",
+    "DASK_",
+    "FSSPEC_",
+)
 
 
 class Warm:
