@@ -1,9 +1,10 @@
 """Commands as processes of their own that need not import first what is slow to import.
 
 The suite starts thousands of them. One process for each worker of pytest imports NumPy,
-scikit-learn and the like, once, and forks a process for each command (``warmprocess.py``), which
-imports this project anew. What is asked of the interpreter itself, by a variable of the
-environment, gets a fresh one; so does everything where BATCHCLS_FRESH is set.
+scikit-learn and the like, and this project, once, and forks a process for each command
+(``warmprocess.py``). What is asked of the interpreter itself, by a variable of the environment, gets
+a fresh one, and so does all that is about importing, starting and ending. BATCHCLS_FRESH=1 lets
+everything have one: it takes twice as long, and shows what a module forgot to import.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ USUAL = (
     *("sklearn.calibration", "sklearn.pipeline", "threadpoolctl", "joblib", "PIL.Image"),
     *("ai_edge_litert.interpreter", "typer", "msgspec", "pluggy", "importlib.metadata", "sqlite3"),
     *("http.client", "concurrent.futures", "multiprocessing.connection", "shutil", "zipfile"),
-    *("s3fs", "distributed"),
+    *("s3fs", "distributed", "jinja2", "platformdirs", "requests", "PIL.ImageCms", "batchcls.*"),
 )
 # What the interpreter, compiled libraries and some packages read as they begin.
 _OF_THE_INTERPRETER = (

@@ -1,9 +1,9 @@
 """A process that has imported what is slow to import, and forks one for each command that is asked.
 
 Run as ``python warmprocess.py SOCKET LIFE MODULE...``: it listens on the socket that is its file
-descriptor SOCKET, imports the modules, and ends when nobody holds the other end of the pipe LIFE.
-What a forked process does is what ``python -m MODULE`` or ``python -c CODE`` does: only those
-modules are there already. Nothing of this project is imported before the fork.
+descriptor SOCKET, imports the modules (all of a package for ``PACKAGE.*``), and ends when nobody
+holds the other end of the pipe LIFE. What a forked process does is what ``python -m MODULE`` or
+``python -c CODE`` does: only those modules are there already.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import selectors
 import signal
@@ -36,10 +37,18 @@ def main() -> None:
     # As the command has it, which is where a command's NumPy would be loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for name in sys.argv[3:]:
-        importlib.import_module(name)
+        _import(name)
     gc.collect()
     gc.freeze()
     _serve(listening, life)
+
+
+def _import(name: str) -> None:
+    package = importlib.import_module(name.removesuffix(".*"))
+    if name.endswith(".*"):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith(".__main__"):
+                importlib.import_module(module.name)
 
 
 def _serve(listening: socket.socket, life: int) -> None:
