@@ -2,9 +2,9 @@
 
 The suite starts thousands of them. One process for each worker of pytest imports NumPy,
 scikit-learn and the like, and this project, once, and forks a process for each command
-(``warmprocess.py``). What is asked of the interpreter itself, by a variable of the environment, gets
-a fresh one, and so does all that is about importing, starting and ending. BATCHCLS_FRESH=1 lets
-everything have one: it takes twice as long, and shows what a module forgot to import.
+(``warmprocess.py``). What is asked of the interpreter itself, by a variable of the environment,
+gets a fresh one, and so does all that is about importing, starting and ending. BATCHCLS_FRESH=1
+lets everything have one: it takes twice as long, and shows what a module forgot to import.
 """
 
 from __future__ import annotations
