@@ -1,5 +1,6 @@
 # make run    the demonstration: installs, trains on the demo tags, classifies the demo images
 # make test   everything that must hold: style, types, tests; with the plugins of plugins/ installed
+#             (BATCHCLS_FRESH=1 make test: with each command in a fresh interpreter, twice as long)
 # make soak   the tests with random input, with 100 times as much of it (a few minutes)
 # make bench  this project beside what else one would write, in a table (ten minutes)
 # make bench-scale  what a run of millions meets besides its images: names, rows, tasks (15 minutes)
