@@ -24,8 +24,10 @@ from .test_harm import HARMFUL
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 
-# How often workers are killed in a run; many times in `make soak`.
-KILLS = 2 if SOAK == 1 else 40
+# How often workers are killed in a run, after how many seconds again, and how many images there are
+# for each time. In a soak there has to be time between for a group of images to be done, each
+# apart, or it is given up as what kills its workers.
+KILLS, PAUSE, EACH = (2, 0.7, 40) if SOAK == 1 else (10, 5.0, 150)
 Run = Callable[..., Result]
 
 
@@ -274,14 +276,14 @@ def test_what_a_cluster_found_is_known_to_a_local_run_and_the_other_way_round(
 @pytest.mark.fuzz
 @pytest.mark.timeout(600)
 def test_a_worker_that_is_killed_again_and_again_changes_nothing(cluster, images, run, tmp_path):
-    many(images, 40 * KILLS)
+    many(images, EACH * KILLS)
     assert run(None, "-o", "local.csv").status == 3
     command = [sys.executable, "-m", "batchcls", "run", "images", "-m", "imagenet", "--no-store"]
     command += ["--engine", "dask", "--scheduler", cluster.address, "-o", "killed.csv"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
         kills = 0
         while process.poll() is None and kills < KILLS:
-            time.sleep(0.7)
+            time.sleep(PAUSE)
             # One that has begun with the work: what has not is soon killed in vain.
             kills += cluster.kill("ab"[kills % 2])
         _, err = process.communicate(timeout=400)
