@@ -20,6 +20,17 @@ ASSETS = ROOT / "assets"
 # Photographs that are not part of the project; tests that need them are skipped without them.
 SHARED = Path(os.environ.get("BATCHCLS_SHARED", ROOT.parent / "shared"))
 
+# A plugin that holds a run, after its first images, for as long as there is a file `hold`.
+HOLD = """
+import os, time
+from batchcls import hookimpl
+
+@hookimpl
+def batchcls_run_batch():
+    open("held", "w").close()
+    while os.path.exists("hold"):
+        time.sleep(0.01)
+"""
 
 # How many times the usual number of random examples to try: `make soak`, or 1.
 SOAK = int(os.environ.get("BATCHCLS_SOAK", "1"))

@@ -13,19 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import picture
+from .conftest import HOLD, picture
 
-# A plugin that holds a run, after its first images, for as long as there is a file `hold`.
-HOLD = """
-import os, time
-from batchcls import hookimpl
-
-@hookimpl
-def batchcls_run_batch():
-    open("held", "w").close()
-    while os.path.exists("hold"):
-        time.sleep(0.01)
-"""
 Reported = Callable[..., set[str]]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Result, picture
+from .conftest import HOLD, Result, picture
 from .reports import HOSTILE, SUFFIXES, TYPED, bytes_of, rows_of
 from .warm import Warm
 
@@ -28,19 +28,6 @@ def images(tmp_path: Path) -> Path:
         picture(number).save(folder / f"{number}.png")
     (folder / "broken.png").write_bytes(b"nonsense")
     return folder
-
-
-# A plugin that holds a run, after its first rows, for as long as there is a file `hold`.
-HOLD = """
-import os, time
-from batchcls import hookimpl
-
-@hookimpl
-def batchcls_run_batch():
-    open("held", "w").close()
-    while os.path.exists("hold"):
-        time.sleep(0.01)
-"""
 
 
 @pytest.fixture
